@@ -1,0 +1,170 @@
+//! The one place with the rules.
+
+mod draft;
+mod hold;
+mod inventory;
+mod reservation;
+
+use std::time::Duration;
+
+use super::change_set::ChangeSet;
+use super::command::{Action, Command};
+use super::fingerprint::Fingerprint;
+use super::ids::ReservationId;
+use super::operation::{ActionKind, OperationRecord, Recorded};
+use super::policies::Policies;
+use super::receipt::{Outcome, Receipt};
+use super::record::{Record, RecordKey};
+use super::rejection::Rejection;
+use super::reservation::ReservationState;
+use super::time::Timestamp;
+use super::view::View;
+use draft::Draft;
+
+/// How far in the future an operation id may have been made: the most that clocks may differ.
+pub const OPERATION_CLOCK_SKEW_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Decides a command on what the view shows.
+///
+/// The decision counts only if it lacked nothing: when [`View::missing`] names records, load them and decide again; when
+/// it is a refusal and [`View::has_more_lapsed`], [`expire`] those that are known, and decide again on the next ones.
+/// A change set counts only once every record of [`View::touched`] is committed against the version it was read with.
+///
+/// # Errors
+///
+/// [`Rejection`] when the rules say no. Nothing changes then.
+pub fn decide(view: &mut View<'_>, command: &Command, policies: &Policies) -> Result<ChangeSet, Rejection> {
+    command.check()?;
+    let fingerprint = command.fingerprint();
+    if let Some((operation, at)) = view.operation(command.operation) {
+        return repeat(view, command, operation, at, fingerprint);
+    }
+    check_age(view, command, policies)?;
+    let mut draft = Draft::new(view);
+    let outcome = match &command.action {
+        Action::CreateEvent(terms) => inventory::create_event(&mut draft, terms),
+        Action::Import(import) => inventory::import(&mut draft, import),
+        Action::Block { tickets, reason } => inventory::block(&mut draft, tickets, reason),
+        Action::Unblock { tickets } => inventory::unblock(&mut draft, tickets),
+        Action::Hold(hold) => hold::hold(&mut draft, hold, policies),
+        Action::Extend { reservation, customer, ttl } => {
+            reservation::extend(&mut draft, *reservation, customer, *ttl, policies)
+        }
+        Action::Confirm { reservation, customer } => {
+            reservation::confirm(&mut draft, *reservation, customer, policies.late_payment)
+        }
+        Action::Release { reservation, customer } => reservation::release(&mut draft, *reservation, customer),
+        Action::Cancel { reservation, customer } => reservation::cancel(&mut draft, *reservation, customer),
+        Action::Transfer(transfer) => reservation::transfer(&mut draft, transfer),
+    }?;
+    let record =
+        OperationRecord { event: command.event.clone(), fingerprint, recorded: recorded(command.kind(), &outcome) };
+    let at = draft.now();
+    let mut writes = draft.into_writes();
+    writes.push((RecordKey::Operation(command.operation), Record::Operation(record)));
+    let receipt = Receipt { operation: command.operation, kind: command.kind(), at, outcome, repeated: false };
+    Ok(ChangeSet { at, writes, receipt: Some(receipt) })
+}
+
+/// Settles holds whose deadline has passed: gives back what they still count in pools and allowances, and frees the
+/// tickets that they still own. Others are left alone. Correctness never waits for it.
+pub fn expire(view: &mut View<'_>, reservations: &[ReservationId]) -> ChangeSet {
+    let event = view.event_id();
+    let lapsed: Vec<_> = reservations
+        .iter()
+        .filter_map(|id| view.reservation(*id))
+        .filter(|reservation| reservation.event == *event)
+        .collect();
+    let mut draft = Draft::new(view);
+    for reservation in lapsed {
+        let tickets = draft.tickets(reservation.lines.tickets());
+        let now = draft.now();
+        if draft.reclaim(reservation.id, now) {
+            draft.free_owned(reservation.id, tickets);
+        }
+    }
+    ChangeSet { at: draft.now(), writes: draft.into_writes(), receipt: None }
+}
+
+/// Writes down that an operation was refused for good: its id, if nothing is recorded under it yet, can never take
+/// effect any more. For a refusal after an outcome that was unknown: the lost commit may still arrive, and finds this.
+pub fn void(view: &mut View<'_>, command: &Command) -> ChangeSet {
+    let recorded = view.operation(command.operation).is_some();
+    let at = view.now();
+    let record = OperationRecord {
+        event: command.event.clone(),
+        fingerprint: command.fingerprint(),
+        recorded: Recorded::Voided,
+    };
+    let write = (RecordKey::Operation(command.operation), Record::Operation(record));
+    ChangeSet { at, writes: if recorded { Vec::new() } else { vec![write] }, receipt: None }
+}
+
+/// The answer of an operation that was carried out before, as it was then.
+fn repeat(
+    view: &mut View<'_>,
+    command: &Command,
+    operation: &OperationRecord,
+    at: Timestamp,
+    fingerprint: Fingerprint,
+) -> Result<ChangeSet, Rejection> {
+    if operation.event != command.event || operation.fingerprint != fingerprint {
+        return Err(Rejection::OperationReused);
+    }
+    let Recorded::Applied { kind, reservation, customer, until, changed } = &operation.recorded else {
+        return Err(Rejection::OperationVoided);
+    };
+    let outcome = match reservation {
+        None => Outcome::Inventory { changed: *changed },
+        Some(id) => {
+            let mut reservation = view.reservation(*id).ok_or(Rejection::UnknownReservation)?.clone();
+            reservation.state = state_after(*kind, *until);
+            if let Some(customer) = customer {
+                reservation.customer = customer.clone();
+            }
+            Outcome::Reservation(reservation)
+        }
+    };
+    let receipt = Receipt { operation: command.operation, kind: *kind, at, outcome, repeated: true };
+    Ok(ChangeSet { at, writes: Vec::new(), receipt: Some(receipt) })
+}
+
+/// The state in which an action left its reservation. `until` was recorded exactly where that was a hold.
+fn state_after(kind: ActionKind, until: Option<Timestamp>) -> ReservationState {
+    match (kind, until) {
+        (ActionKind::Release, _) => ReservationState::Released,
+        (ActionKind::Cancel, _) => ReservationState::Cancelled,
+        (_, Some(until)) => ReservationState::Held { until },
+        (_, None) => ReservationState::Booked,
+    }
+}
+
+fn recorded(kind: ActionKind, outcome: &Outcome) -> Recorded {
+    match outcome {
+        Outcome::Inventory { changed } => {
+            Recorded::Applied { kind, reservation: None, customer: None, until: None, changed: *changed }
+        }
+        Outcome::Reservation(reservation) => Recorded::Applied {
+            kind,
+            reservation: Some(reservation.id),
+            customer: Some(reservation.customer.clone()),
+            until: match reservation.state {
+                ReservationState::Held { until } => Some(until),
+                _ => None,
+            },
+            changed: 0,
+        },
+    }
+}
+
+/// An operation whose record may be purged could be carried out twice; one from the far future would never be purged.
+fn check_age(view: &View<'_>, command: &Command, policies: &Policies) -> Result<(), Rejection> {
+    let made_at = command.operation.made_at();
+    if made_at < view.operations_purged_before() || made_at < view.now().before(policies.retention) {
+        return Err(Rejection::OperationTooOld);
+    }
+    if made_at > view.now().after(OPERATION_CLOCK_SKEW_MAX) {
+        return Err(Rejection::OperationFromFuture);
+    }
+    Ok(())
+}

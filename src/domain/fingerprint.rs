@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::command::{Action, Command, Hold};
+use super::time::Timestamp;
+
+/// A digest of what a command asks for: equal content, equal fingerprint, on every machine and in every version.
+///
+/// Made as a UUID of version 5 (SHA-1, RFC 9562 section 5.5) over an unambiguous encoding of the command. It tells a
+/// repetition from an accident; it is no protection against someone who forges collisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(Uuid);
+
+/// The namespace of the digests: a random UUID, fixed for ever.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8c9f_61c2_3d5e_4b0a_9d57_20f4_7a61_e3b8);
+
+impl Fingerprint {
+    pub(super) fn of(command: &Command) -> Self {
+        let mut text = Encoder(Vec::with_capacity(128));
+        text.text(command.event.as_str());
+        text.text(command.kind().name());
+        encode_action(&mut text, &command.action);
+        Self(Uuid::new_v5(&NAMESPACE, &text.0))
+    }
+
+    /// From the bytes that a store kept.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The bytes, for a store to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+fn encode_action(to: &mut Encoder, action: &Action) {
+    match action {
+        Action::CreateEvent(terms) => {
+            to.optional(terms.window.opens.map(Timestamp::as_micros));
+            to.optional(terms.window.closes.map(Timestamp::as_micros));
+            to.optional(terms.limit_per_customer.map(i64::from));
+        }
+        Action::Import(import) => {
+            to.number(import.tickets.len() as i64);
+            for (ticket, place) in &import.tickets {
+                to.text(ticket.as_str());
+                to.text(place.area.as_str());
+                to.number(i64::from(place.row));
+                to.number(i64::from(place.number));
+            }
+            to.number(import.pools.len() as i64);
+            for (pool, capacity) in &import.pools {
+                to.text(pool.as_str());
+                to.number(i64::from(*capacity));
+            }
+            to.number(i64::from(import.last));
+        }
+        Action::Hold(hold) => encode_hold(to, hold),
+        Action::Extend { reservation, customer, ttl } => {
+            to.uuid(reservation.as_uuid());
+            to.text(customer.as_str());
+            to.ttl(*ttl);
+        }
+        Action::Confirm { reservation, customer }
+        | Action::Release { reservation, customer }
+        | Action::Cancel { reservation, customer } => {
+            to.uuid(reservation.as_uuid());
+            to.text(customer.as_str());
+        }
+        Action::Transfer(transfer) => {
+            to.uuid(transfer.reservation.as_uuid());
+            to.text(transfer.from.as_str());
+            to.text(transfer.to.as_str());
+        }
+        Action::Block { tickets, reason } => {
+            to.texts(tickets);
+            to.text(reason.as_str());
+        }
+        Action::Unblock { tickets } => to.texts(tickets),
+    }
+}
+
+fn encode_hold(to: &mut Encoder, hold: &Hold) {
+    to.uuid(hold.reservation.as_uuid());
+    to.text(hold.customer.as_str());
+    to.texts(hold.lines.tickets());
+    to.number(hold.lines.pools().len() as i64);
+    for (pool, quantity) in hold.lines.pools() {
+        to.text(pool.as_str());
+        to.number(i64::from(*quantity));
+    }
+    match &hold.best_available {
+        Some(best) => {
+            to.number(1);
+            to.text(best.area.as_str());
+            to.number(i64::from(best.quantity));
+        }
+        None => to.number(0),
+    }
+    to.ttl(hold.ttl);
+}
+
+/// Every text is preceded by its length and every list by its count, so that no two commands encode alike.
+struct Encoder(Vec<u8>);
+
+impl Encoder {
+    fn number(&mut self, number: i64) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as i64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn texts<T: AsRef<str>>(&mut self, texts: &[T]) {
+        self.number(texts.len() as i64);
+        for text in texts {
+            self.text(text.as_ref());
+        }
+    }
+
+    fn uuid(&mut self, uuid: &Uuid) {
+        self.0.extend_from_slice(uuid.as_bytes());
+    }
+
+    fn optional(&mut self, number: Option<i64>) {
+        self.number(i64::from(number.is_some()));
+        self.number(number.unwrap_or(0));
+    }
+
+    fn ttl(&mut self, ttl: Option<Duration>) {
+        self.optional(ttl.map(|ttl| i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX)));
+    }
+}

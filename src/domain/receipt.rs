@@ -1,0 +1,44 @@
+use super::ids::OperationId;
+use super::operation::ActionKind;
+use super::reservation::Reservation;
+use super::time::Timestamp;
+
+/// The answer to a command that took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Receipt {
+    /// The operation it answers.
+    pub operation: OperationId,
+    /// What was done.
+    pub kind: ActionKind,
+    /// When it was decided, by the store's clock.
+    pub at: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Whether the effect happened under an earlier request with the same operation id.
+    pub repeated: bool,
+}
+
+/// What came of a command that took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A reservation was made or changed; this is how it was then.
+    Reservation(Reservation),
+    /// So many tickets and pools were added, blocked or unblocked; creating an event changes none.
+    Inventory {
+        /// How many.
+        changed: u32,
+    },
+}
+
+impl Outcome {
+    /// The reservation, if the command concerned one.
+    #[must_use]
+    pub fn reservation(&self) -> Option<&Reservation> {
+        match self {
+            Self::Reservation(reservation) => Some(reservation),
+            Self::Inventory { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+use std::collections::HashMap;
+
+use super::change_set::ChangeSet;
+use super::ids::{AreaId, CustomerId, EventId, PoolId, ReservationId, TicketId};
+use super::record::{RecordKey, Versioned};
+use super::time::Timestamp;
+
+/// Whose expired holds a list of them is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LapsedOf {
+    /// Those that count in a pool.
+    Pool(PoolId),
+    /// Those that count in a customer's allowance.
+    Customer(CustomerId),
+}
+
+/// The oldest expired holds of a pool or a customer that have not been reclaimed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lapsed {
+    /// Their reservations, the earliest deadline first.
+    pub reservations: Vec<ReservationId>,
+    /// Whether the store has more of them.
+    pub more: bool,
+}
+
+/// What was read of one event at one moment, and what has been decided on top of it since.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    event: EventId,
+    clock: Timestamp,
+    operations_purged_before: Timestamp,
+    records: HashMap<RecordKey, Versioned>,
+    free: HashMap<AreaId, Vec<TicketId>>,
+    lapsed: HashMap<LapsedOf, Lapsed>,
+}
+
+impl Snapshot {
+    /// An empty snapshot of `event`, taken when the store's clock said `clock`.
+    #[must_use]
+    pub fn new(event: EventId, clock: Timestamp) -> Self {
+        Self {
+            event,
+            clock,
+            operations_purged_before: Timestamp::from_micros(i64::MIN),
+            records: HashMap::new(),
+            free: HashMap::new(),
+            lapsed: HashMap::new(),
+        }
+    }
+
+    /// The event it is of.
+    #[must_use]
+    pub fn event(&self) -> &EventId {
+        &self.event
+    }
+
+    /// The store's clock when it was taken.
+    #[must_use]
+    pub fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// Sets the store's clock. For tests and wrappers that let a clock go wrong.
+    pub fn set_clock(&mut self, clock: Timestamp) {
+        self.clock = clock;
+    }
+
+    /// Records of operations whose id was made before this may have been purged.
+    #[must_use]
+    pub fn operations_purged_before(&self) -> Timestamp {
+        self.operations_purged_before
+    }
+
+    /// Sets the time before which operation records may have been purged.
+    pub fn set_operations_purged_before(&mut self, before: Timestamp) {
+        self.operations_purged_before = before;
+    }
+
+    /// Adds a record as it was read, or that there is none ([`Versioned::ABSENT`]).
+    pub fn insert(&mut self, key: RecordKey, versioned: Versioned) {
+        self.records.insert(key, versioned);
+    }
+
+    /// A record; `None` when it was not read.
+    #[must_use]
+    pub fn get(&self, key: &RecordKey) -> Option<&Versioned> {
+        self.records.get(key)
+    }
+
+    /// Adds the list of an area's tickets that are free, complete at the moment of the snapshot. Insert the tickets'
+    /// records too.
+    pub fn insert_free(&mut self, area: AreaId, tickets: Vec<TicketId>) {
+        self.free.insert(area, tickets);
+    }
+
+    /// The tickets of an area that were free when the snapshot was taken; `None` when that was not read.
+    #[must_use]
+    pub fn free(&self, area: &AreaId) -> Option<&[TicketId]> {
+        self.free.get(area).map(Vec::as_slice)
+    }
+
+    /// Adds the oldest expired holds of a pool or a customer. Insert the reservations' records too.
+    pub fn insert_lapsed(&mut self, of: LapsedOf, lapsed: Lapsed) {
+        self.lapsed.insert(of, lapsed);
+    }
+
+    /// The oldest expired holds of a pool or a customer; `None` when that was not read.
+    #[must_use]
+    pub fn lapsed(&self, of: &LapsedOf) -> Option<&Lapsed> {
+        self.lapsed.get(of)
+    }
+
+    /// Every list of expired holds that was read.
+    pub fn all_lapsed(&self) -> impl Iterator<Item = (&LapsedOf, &Lapsed)> {
+        self.lapsed.iter()
+    }
+
+    /// Carries a decision out on the snapshot, so that the next command is decided after it. Versions stay as they
+    /// were read: the whole batch is committed against them.
+    pub fn apply(&mut self, changes: &ChangeSet) {
+        for (key, record) in &changes.writes {
+            let versioned = self.records.entry(key.clone()).or_default();
+            versioned.record = Some(record.clone());
+            versioned.decided_at = versioned.decided_at.max(changes.at);
+        }
+    }
+}

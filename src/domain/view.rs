@@ -1,0 +1,156 @@
+use super::event::Event;
+use super::ids::{AreaId, CustomerId, EventId, OperationId, PoolId, ReservationId, TicketId};
+use super::operation::OperationRecord;
+use super::pool::{Allowance, Pool};
+use super::record::{Record, RecordKey, Versioned};
+use super::reservation::Reservation;
+use super::snapshot::{Lapsed, LapsedOf, Snapshot};
+use super::ticket::Ticket;
+use super::time::Timestamp;
+
+/// A snapshot through the eyes of one decision: it notes every record that is looked at, so that the commit can be
+/// made to depend on each of them, and every record that the snapshot lacks.
+#[derive(Debug)]
+pub struct View<'s> {
+    snapshot: &'s Snapshot,
+    now: Timestamp,
+    touched: Vec<RecordKey>,
+    missing: Vec<RecordKey>,
+    more_lapsed: bool,
+}
+
+static NO_LAPSED: Lapsed = Lapsed { reservations: Vec::new(), more: false };
+
+impl<'s> View<'s> {
+    /// Looks at a snapshot.
+    #[must_use]
+    pub fn new(snapshot: &'s Snapshot) -> Self {
+        Self { snapshot, now: snapshot.clock(), touched: Vec::new(), missing: Vec::new(), more_lapsed: false }
+    }
+
+    /// The event.
+    #[must_use]
+    pub fn event_id(&self) -> &'s EventId {
+        self.snapshot.event()
+    }
+
+    /// The time of the decision: the store's clock, or the latest time at which a record looked at so far was
+    /// decided, so that a clock stepping back revives no hold. Look at the records first.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The records looked at, each as often as it was.
+    #[must_use]
+    pub fn touched(&self) -> &[RecordKey] {
+        &self.touched
+    }
+
+    /// The records looked at, leaving none.
+    #[must_use]
+    pub fn into_touched(self) -> Vec<RecordKey> {
+        self.touched
+    }
+
+    /// The records that the snapshot lacks. A decision made without them does not count.
+    #[must_use]
+    pub fn missing(&self) -> &[RecordKey] {
+        &self.missing
+    }
+
+    /// Whether expired holds were looked at of which the store has more. A refusal made without them does not count.
+    #[must_use]
+    pub fn has_more_lapsed(&self) -> bool {
+        self.more_lapsed
+    }
+
+    /// Records of operations whose id was made before this may have been purged.
+    #[must_use]
+    pub fn operations_purged_before(&self) -> Timestamp {
+        self.snapshot.operations_purged_before()
+    }
+
+    /// The event's record.
+    pub fn event(&mut self) -> Option<&'s Event> {
+        match self.look(RecordKey::Event) {
+            Some(Record::Event(event)) => Some(event),
+            _ => None,
+        }
+    }
+
+    /// A ticket.
+    pub fn ticket(&mut self, id: &TicketId) -> Option<&'s Ticket> {
+        match self.look(RecordKey::Ticket(id.clone())) {
+            Some(Record::Ticket(ticket)) => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// A pool.
+    pub fn pool(&mut self, id: &PoolId) -> Option<&'s Pool> {
+        match self.look(RecordKey::Pool(id.clone())) {
+            Some(Record::Pool(pool)) => Some(pool),
+            _ => None,
+        }
+    }
+
+    /// What a customer has taken; nothing when there is no record.
+    pub fn allowance(&mut self, customer: &CustomerId) -> Allowance {
+        match self.look(RecordKey::Allowance(customer.clone())) {
+            Some(Record::Allowance(allowance)) => allowance.clone(),
+            _ => Allowance::default(),
+        }
+    }
+
+    /// A reservation, of whichever event.
+    pub fn reservation(&mut self, id: ReservationId) -> Option<&'s Reservation> {
+        match self.look(RecordKey::Reservation(id)) {
+            Some(Record::Reservation(reservation)) => Some(reservation),
+            _ => None,
+        }
+    }
+
+    /// A recorded operation, of whichever event, and when it was decided.
+    pub fn operation(&mut self, id: OperationId) -> Option<(&'s OperationRecord, Timestamp)> {
+        let key = RecordKey::Operation(id);
+        let decided_at = self.snapshot.get(&key).map_or(Timestamp::EPOCH, |versioned| versioned.decided_at);
+        match self.look(key) {
+            Some(Record::Operation(operation)) => Some((operation, decided_at)),
+            _ => None,
+        }
+    }
+
+    /// The oldest expired holds of a pool or a customer.
+    pub fn lapsed(&mut self, of: &LapsedOf) -> &'s [ReservationId] {
+        let lapsed = self.snapshot.lapsed(of).unwrap_or(&NO_LAPSED);
+        self.more_lapsed |= lapsed.more;
+        &lapsed.reservations
+    }
+
+    /// The tickets of an area that were free when the snapshot was taken, without touching any of them: choosing
+    /// among them depends on nothing but the tickets chosen.
+    #[must_use]
+    pub fn free(&self, area: &AreaId) -> &'s [TicketId] {
+        self.snapshot.free(area).unwrap_or(&[])
+    }
+
+    /// A ticket from [`View::free`], as it is now, without touching it.
+    #[must_use]
+    pub fn peek_ticket(&self, id: &TicketId) -> Option<(&'s Ticket, Timestamp)> {
+        match self.snapshot.get(&RecordKey::Ticket(id.clone())) {
+            Some(Versioned { record: Some(Record::Ticket(ticket)), decided_at, .. }) => Some((ticket, *decided_at)),
+            _ => None,
+        }
+    }
+
+    fn look(&mut self, key: RecordKey) -> Option<&'s Record> {
+        let Some(versioned) = self.snapshot.get(&key) else {
+            self.missing.push(key);
+            return None;
+        };
+        self.now = self.now.max(versioned.decided_at);
+        self.touched.push(key);
+        versioned.record.as_ref()
+    }
+}

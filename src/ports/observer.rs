@@ -1,0 +1,143 @@
+//! What happened, for metrics, logs and tests.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{ActionKind, EventId, OperationId, RecordKey, Rejection};
+use crate::ports::lock::{LockError, LockKey};
+use crate::ports::repository::StoreError;
+
+/// Something that happened in the booking service.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Observation<'a> {
+    /// A request was taken into an event's queue.
+    Queued {
+        /// The event.
+        event: &'a EventId,
+        /// What it asks for.
+        kind: ActionKind,
+        /// How many wait now, this one included.
+        waiting: usize,
+    },
+    /// A batch was loaded and is about to be decided.
+    Loaded {
+        /// The event.
+        event: &'a EventId,
+        /// How many requests it has.
+        requests: usize,
+        /// How many records were read.
+        records: usize,
+        /// How long the load took.
+        took: Duration,
+    },
+    /// Groups of decisions are about to be sent to the store.
+    Committing {
+        /// The event.
+        event: &'a EventId,
+        /// How many groups.
+        groups: usize,
+        /// How many requests they answer.
+        requests: usize,
+    },
+    /// The store answered a commit.
+    Committed {
+        /// The event.
+        event: &'a EventId,
+        /// How many groups were written.
+        committed: usize,
+        /// How many groups were not, because a record had changed.
+        conflicts: usize,
+        /// How many requests they answer.
+        requests: usize,
+        /// How long the commit took.
+        took: Duration,
+    },
+    /// A group was not written: these records had changed since they were read.
+    Conflict {
+        /// The event.
+        event: &'a EventId,
+        /// The records.
+        stale: &'a [RecordKey],
+        /// How many requests are decided again.
+        requests: usize,
+    },
+    /// The store failed.
+    StoreFailed {
+        /// The event.
+        event: &'a EventId,
+        /// How.
+        error: &'a StoreError,
+    },
+    /// A request was answered.
+    Answered {
+        /// The event.
+        event: &'a EventId,
+        /// The operation.
+        operation: OperationId,
+        /// What it asked for.
+        kind: ActionKind,
+        /// The refusal; `None` when it took effect.
+        rejection: Option<&'a Rejection>,
+    },
+    /// Locks were asked for.
+    Locked {
+        /// The event.
+        event: &'a EventId,
+        /// How many were granted.
+        granted: usize,
+        /// How many are held by others.
+        contended: usize,
+        /// How long the answer took.
+        took: Duration,
+    },
+    /// A lease ended before its work did. The work goes on without it.
+    LeaseLost {
+        /// The key.
+        key: &'a LockKey,
+    },
+    /// The lock's store failed. The work goes on without the lock.
+    LockFailed {
+        /// How.
+        error: &'a LockError,
+    },
+    /// Locking of contended records was switched on or off by how often they conflict.
+    Adapted {
+        /// The event.
+        event: &'a EventId,
+        /// Whether contended records are locked from now on.
+        locking: bool,
+        /// The share of conflicting commits that led to it, 0 to 1.
+        conflict_share: f64,
+    },
+    /// The sweeper did a step.
+    Swept {
+        /// How many expired reservations were settled.
+        expired: usize,
+        /// How many operation records were purged.
+        operations: usize,
+        /// How many feed rows were purged.
+        changes: usize,
+    },
+}
+
+/// Who is told. Called from the service's tasks: it MUST NOT block and SHOULD be quick.
+pub trait Observer: Send + Sync + Debug {
+    /// Something happened.
+    fn observe(&self, observation: &Observation<'_>);
+}
+
+impl<T: Observer + ?Sized> Observer for Arc<T> {
+    fn observe(&self, observation: &Observation<'_>) {
+        (**self).observe(observation);
+    }
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn observe(&self, _: &Observation<'_>) {}
+}

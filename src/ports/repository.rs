@@ -1,0 +1,301 @@
+//! The store: it decides who gets a place.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::domain::{
+    AreaId, CustomerId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket,
+    TicketId, Timestamp,
+};
+
+/// Most expired holds that one load returns for one pool or customer.
+pub const LAPSED_MAX: usize = 64;
+
+/// Most rows of one page of a query.
+pub const PAGE_MAX: usize = 10_000;
+
+/// A position in an event's change feed, from 1. Ascending sequence is commit order.
+pub type Sequence = u64;
+
+/// What to read of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadRequest {
+    /// The event.
+    pub event: EventId,
+    /// The records, each once.
+    pub records: Vec<RecordKey>,
+    /// Areas of which all free tickets are wanted.
+    pub free_in: Vec<AreaId>,
+}
+
+/// One record's new content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Which record.
+    pub key: RecordKey,
+    /// The version it was read with; 0 when it did not exist. The commit writes `version + 1`.
+    pub version: u64,
+    /// When the new content was decided.
+    pub decided_at: Timestamp,
+    /// The new content.
+    pub record: Record,
+}
+
+/// Decisions that depend on one another: they are committed together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Group {
+    /// Records that were read and do not change, with the versions they were read with (0: did not exist), in
+    /// ascending order of their keys.
+    pub reads: Vec<(RecordKey, u64)>,
+    /// Records that change, in ascending order of their keys. No key stands in `reads` too.
+    pub writes: Vec<Write>,
+}
+
+/// What became of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GroupOutcome {
+    /// All of its writes are durable.
+    Committed,
+    /// None of its writes happened, because these records have other versions than they were read with.
+    Conflict {
+        /// The records. At least one; not necessarily all.
+        stale: Vec<RecordKey>,
+    },
+}
+
+/// Which tickets to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketQuery {
+    /// The event.
+    pub event: EventId,
+    /// Only tickets of this area.
+    pub area: Option<AreaId>,
+    /// Only tickets after this id: the last one of the page before.
+    pub after: Option<TicketId>,
+    /// Most tickets to return, at most [`PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// Which reservations to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReservationQuery {
+    /// The event.
+    pub event: EventId,
+    /// Only reservations of this customer.
+    pub customer: Option<CustomerId>,
+    /// Only reservations after this id: the last one of the page before.
+    pub after: Option<ReservationId>,
+    /// Most reservations to return, at most [`PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// One row of an event's change feed: a record as a commit left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its position.
+    pub sequence: Sequence,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// The record's version from this commit on.
+    pub version: u64,
+    /// Which record. Operations are not in the feed.
+    pub key: RecordKey,
+    /// Its content from this commit on.
+    pub record: Record,
+}
+
+/// Why a page of the change feed could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ChangesError {
+    /// Rows after the asked position are purged already: start again from the tables, and go on after
+    /// `purged_through` at the earliest.
+    #[error("the change feed is purged up to {purged_through}")]
+    Truncated {
+        /// The last purged position.
+        purged_through: Sequence,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How much one purge step removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Purged {
+    /// Operation records.
+    pub operations: usize,
+    /// Rows of the change feed.
+    pub changes: usize,
+}
+
+/// What is known after the store failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// Nothing was changed, and the same call may succeed soon: busy, deadlock victim, connection refused.
+    Transient,
+    /// Nothing was changed, and repeating the call will not help: permission, schema, a broken invariant.
+    Permanent,
+    /// The commit may have been applied, or *may still be*: the answer was lost on the way.
+    Unknown,
+}
+
+/// A technical failure of the store. It says what is known; the adapter's own error is its source.
+#[derive(Debug, Clone)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    source: Arc<dyn StdError + Send + Sync>,
+}
+
+impl StoreError {
+    /// Nothing was changed, and the same call may succeed soon.
+    pub fn transient(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Transient, source: Arc::from(source.into()) }
+    }
+
+    /// Nothing was changed, and repeating the call will not help.
+    pub fn permanent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Permanent, source: Arc::from(source.into()) }
+    }
+
+    /// The commit may have been applied, or may still be.
+    pub fn unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Unknown, source: Arc::from(source.into()) }
+    }
+
+    /// What is known.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = match self.kind {
+            StoreErrorKind::Transient => "nothing was changed, try again",
+            StoreErrorKind::Permanent => "nothing was changed",
+            StoreErrorKind::Unknown => "the outcome is unknown",
+        };
+        write!(f, "the store failed ({known})")
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// The Repository pattern over the crate's records, batch first.
+///
+/// # Contract
+///
+/// - Ids are compared byte by byte.
+/// - [`load`](Repository::load) MUST be one consistent read: everything in the snapshot was true at one moment, and
+///   the clock in it is the *store's* clock at about that moment, the same one for all processes.
+/// - [`commit`](Repository::commit) MUST write a group only if *every* record in it still has the version it was read
+///   with, reads as well as writes, judged by the write itself or under a lock that keeps it true until the commit.
+///   A group is written whole or not at all. Independent groups share the transaction; a conflict fails its own group
+///   alone.
+/// - `Committed` MUST be answered only when the group is as durable as the store can make it.
+/// - Every commit MUST append one row per write, except operations, to the event's change feed in the same transaction,
+///   with sequences that ascend in commit order without gaps: who reads the feed up to `n` misses nothing before `n`.
+/// - A failed call MUST say what is known: see [`StoreErrorKind`]. `load` and the queries never answer `Unknown`.
+///
+/// # Cancellation
+///
+/// Dropping the future of `commit` leaves its outcome unknown. Dropping any other future has no effect on the
+/// store. Neither MUST break later calls.
+///
+/// # Sharing
+///
+/// One repository is shared by many tasks behind an [`Arc`]; many repositories, in one process or in many, may be open on
+/// one store.
+#[async_trait]
+pub trait Repository: Send + Sync + fmt::Debug {
+    /// Reads records of one event, all at one moment.
+    ///
+    /// The snapshot MUST contain every record asked for (absent ones as [`Versioned::ABSENT`](crate::domain::Versioned)),
+    /// the time before which operation records may have been purged, and:
+    ///
+    /// - with a pool or an allowance: its [`Lapsed`](crate::domain::Lapsed) list, that is up to [`LAPSED_MAX`] holds
+    ///   whose deadline is not after the store's clock and that are not reclaimed yet, oldest deadline first, and
+    ///   their reservation records;
+    /// - for each area of `free_in`: the complete list of its tickets that are
+    ///   [available](crate::domain::Ticket::is_available), and their records. An unknown area has none.
+    ///
+    /// It SHOULD also contain what deciding needs next, so that it is not asked for in a second call: with an operation
+    /// its reservation, with a reservation its tickets, pools and (where the event has a limit) its customer's
+    /// allowance. More than that MAY be there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never of kind `Unknown`.
+    async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError>;
+
+    /// Writes groups of decisions about one event, each whole or not at all, and answers for each in the same order.
+    ///
+    /// The caller guarantees that no record that one group writes stands in another one, and that records are complete
+    /// (a reservation's lines never change). A group without writes is not passed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]. With `Transient` and `Permanent` no group was written; with `Unknown` each may have been, or may
+    /// still be.
+    async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError>;
+
+    /// Lists tickets in ascending order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never of kind `Unknown`.
+    async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError>;
+
+    /// Lists an event's pools with their versions, in ascending order of their ids. An event has at most
+    /// [`PAGE_MAX`] pools.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never of kind `Unknown`.
+    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
+
+    /// Lists reservations with their versions, in ascending order of their ids' bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never of kind `Unknown`.
+    async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError>;
+
+    /// Reads at most `limit` (up to [`PAGE_MAX`]) rows of an event's change feed after position `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangesError::Truncated`] when rows after `after` are purged.
+    async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError>;
+
+    /// Lists at most `limit` holds of all events whose deadline is not after the store's clock, oldest deadline first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never of kind `Unknown`.
+    async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError>;
+
+    /// One bounded step of forgetting: removes at most `limit` operation records whose *ids* were made more than `retention`
+    /// before the store's clock, and at most `limit` feed rows decided longer ago than that, from the oldest on.
+    ///
+    /// The time before which operations may have been purged MUST be raised in the same transaction that removes them,
+    /// or earlier, and MUST never fall.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]. After `Unknown`, calling again is harmless.
+    async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError>;
+}
