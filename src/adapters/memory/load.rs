@@ -1,0 +1,115 @@
+//! Reading a snapshot: what was asked for, and what deciding needs next.
+
+use std::collections::BTreeSet;
+
+use super::tables::{EventTables, Tables};
+use crate::domain::{
+    Lapsed, LapsedOf, Record, RecordKey, Recorded, Reservation, ReservationId, Snapshot, Timestamp, Versioned,
+};
+use crate::ports::{LAPSED_MAX, LoadRequest};
+
+pub(super) fn load(tables: &Tables, request: &LoadRequest, clock: Timestamp) -> Snapshot {
+    let mut snapshot = Snapshot::new(request.event.clone(), clock);
+    snapshot.set_operations_purged_before(tables.operations_purged_before);
+    let mut loading = Loading { tables, of_event: tables.events.get(&request.event), request, snapshot };
+    for key in &request.records {
+        loading.bring(key.clone(), Depth::Asked);
+    }
+    for area in &request.free_in {
+        let free = loading.of_event.and_then(|event| event.areas.get(area)).map(|index| index.free(clock));
+        let free = free.unwrap_or_default();
+        for ticket in &free {
+            loading.bring(RecordKey::Ticket(ticket.clone()), Depth::Along);
+        }
+        loading.snapshot.insert_free(area.clone(), free);
+    }
+    loading.snapshot
+}
+
+/// How a record came to be loaded. What comes along with an expired hold brings no further expired holds along, so
+/// that a load stays bounded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Asked,
+    Along,
+    WithLapsed,
+}
+
+struct Loading<'a> {
+    tables: &'a Tables,
+    of_event: Option<&'a EventTables>,
+    request: &'a LoadRequest,
+    snapshot: Snapshot,
+}
+
+impl Loading<'_> {
+    fn bring(&mut self, key: RecordKey, depth: Depth) {
+        let known = self.snapshot.get(&key).is_some();
+        let versioned = match self.snapshot.get(&key) {
+            Some(versioned) => versioned.clone(),
+            None => self.tables.versioned(&self.request.event, &key),
+        };
+        if !known {
+            self.snapshot.insert(key.clone(), versioned.clone());
+        }
+        match key {
+            RecordKey::Pool(id) if depth != Depth::WithLapsed => {
+                let holds = self.of_event.and_then(|event| event.holds_by_pool.get(&id));
+                self.bring_lapsed(LapsedOf::Pool(id), holds);
+            }
+            RecordKey::Allowance(id) if depth != Depth::WithLapsed => {
+                let holds = self.of_event.and_then(|event| event.holds_by_customer.get(&id));
+                self.bring_lapsed(LapsedOf::Customer(id), holds);
+            }
+            RecordKey::Reservation(_) => self.bring_lines(&versioned, depth),
+            RecordKey::Operation(_) if !known => {
+                if let Some(Record::Operation(operation)) = versioned.record
+                    && let Recorded::Applied { reservation: Some(id), .. } = operation.recorded
+                {
+                    self.bring(RecordKey::Reservation(id), Depth::Along);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// With a reservation of this event: its tickets, its pools, and what its customer has taken.
+    fn bring_lines(&mut self, versioned: &Versioned, depth: Depth) {
+        let Some(Record::Reservation(reservation)) = &versioned.record else { return };
+        let Reservation { event, customer, lines, .. } = reservation;
+        if *event != self.request.event {
+            return;
+        }
+        let depth = if depth == Depth::WithLapsed { depth } else { Depth::Along };
+        if depth != Depth::WithLapsed {
+            for ticket in lines.tickets() {
+                self.bring(RecordKey::Ticket(ticket.clone()), depth);
+            }
+        }
+        for (pool, _) in lines.pools() {
+            self.bring(RecordKey::Pool(pool.clone()), depth);
+        }
+        if self.is_limited() {
+            self.bring(RecordKey::Allowance(customer.clone()), depth);
+        }
+    }
+
+    fn bring_lapsed(&mut self, of: LapsedOf, holds: Option<&BTreeSet<(Timestamp, ReservationId)>>) {
+        if self.snapshot.lapsed(&of).is_some() {
+            return;
+        }
+        let clock = self.snapshot.clock();
+        let mut due = holds.into_iter().flatten().take_while(|(until, _)| *until <= clock).map(|(_, id)| *id);
+        let reservations: Vec<ReservationId> = due.by_ref().take(LAPSED_MAX).collect();
+        let more = due.next().is_some();
+        self.snapshot.insert_lapsed(of, Lapsed { reservations: reservations.clone(), more });
+        for id in reservations {
+            self.bring(RecordKey::Reservation(id), Depth::WithLapsed);
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        let event = self.of_event.and_then(|event| event.event.as_ref());
+        event.is_some_and(|row| row.content.limit_per_customer.is_some())
+    }
+}

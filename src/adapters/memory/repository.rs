@@ -1,0 +1,145 @@
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::load::load;
+use super::tables::Tables;
+use crate::adapters::SystemClock;
+use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
+use crate::ports::{
+    Change, ChangesError, Clock, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository, ReservationQuery,
+    Sequence, StoreError, TicketQuery,
+};
+
+/// A repository in the memory of this process.
+///
+/// # Clone
+///
+/// A clone is another handle on the same store.
+#[derive(Clone)]
+pub struct MemoryRepository {
+    tables: Arc<Mutex<Tables>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryRepository {
+    /// An empty store on the operating system's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty store on the given clock.
+    #[must_use]
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self { tables: Arc::new(Mutex::new(Tables::new())), clock }
+    }
+
+    /// No code panics while it holds the tables half-written, so a poisoned mutex still guards whole tables.
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryRepository {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryRepository").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Repository for MemoryRepository {
+    async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
+        let tables = self.tables();
+        let clock = self.clock.unix_time();
+        Ok(load(&tables, request, clock))
+    }
+
+    async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
+        for write in groups.iter().flat_map(|group| &group.writes) {
+            Tables::check(event, write).map_err(StoreError::permanent)?;
+        }
+        let mut tables = self.tables();
+        Ok(groups.iter().map(|group| tables.commit(event, group)).collect())
+    }
+
+    async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
+        let tables = self.tables();
+        let Some(event) = tables.events.get(&query.event) else { return Ok(Vec::new()) };
+        let limit = query.limit.min(PAGE_MAX);
+        let after = after(query.after.as_ref());
+        let row = |id: &TicketId| event.tickets.get(id).map(|row| (id.clone(), row.version, row.content.clone()));
+        Ok(match &query.area {
+            Some(area) => match event.areas.get(area) {
+                Some(index) => index.tickets.range::<TicketId, _>(after).take(limit).filter_map(row).collect(),
+                None => Vec::new(),
+            },
+            None => event.tickets.range::<TicketId, _>(after).take(limit).filter_map(|(id, _)| row(id)).collect(),
+        })
+    }
+
+    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        let tables = self.tables();
+        let pools = tables.events.get(event).map(|event| &event.pools);
+        let rows = pools.into_iter().flatten().take(PAGE_MAX);
+        Ok(rows.map(|(id, row)| (id.clone(), row.version, row.content.clone())).collect())
+    }
+
+    async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
+        let tables = self.tables();
+        let Some(event) = tables.events.get(&query.event) else { return Ok(Vec::new()) };
+        let limit = query.limit.min(PAGE_MAX);
+        let row = |id: &ReservationId| tables.reservations.get(id).map(|row| (row.version, row.content.clone()));
+        Ok(match &query.customer {
+            Some(customer) => {
+                let first = query.after.unwrap_or_else(|| uuid::Uuid::nil().into());
+                event
+                    .reservations_by_customer
+                    .range((customer.clone(), first)..)
+                    .take_while(|(of, _)| of == customer)
+                    .map(|(_, id)| id)
+                    .filter(|id| Some(**id) != query.after)
+                    .take(limit)
+                    .filter_map(row)
+                    .collect()
+            }
+            None => event.reservations.range(after(query.after.as_ref())).take(limit).filter_map(row).collect(),
+        })
+    }
+
+    async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
+        let tables = self.tables();
+        let Some(event) = tables.events.get(event) else { return Ok(Vec::new()) };
+        let Some(skip) = after.checked_sub(event.purged_through) else {
+            return Err(ChangesError::Truncated { purged_through: event.purged_through });
+        };
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(event.changes.len());
+        Ok(event.changes.range(skip..).take(limit.min(PAGE_MAX)).cloned().collect())
+    }
+
+    async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError> {
+        let tables = self.tables();
+        let clock = self.clock.unix_time();
+        let due = tables.holds.iter().take_while(|(until, _)| *until <= clock).take(limit);
+        Ok(due.filter_map(|(_, id)| tables.reservations.get(id).map(|row| (row.content.event.clone(), *id))).collect())
+    }
+
+    async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
+        let mut tables = self.tables();
+        let before = self.clock.unix_time().before(retention);
+        Ok(tables.purge(before, limit))
+    }
+}
+
+fn after<T>(last: Option<&T>) -> (Bound<&T>, Bound<&T>) {
+    (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}

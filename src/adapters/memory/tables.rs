@@ -1,0 +1,297 @@
+//! The tables of the store and their indexes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::domain::{
+    Allowance, AreaId, CustomerId, Event, EventId, OperationId, OperationRecord, Pool, PoolId, Record, RecordKey,
+    Reservation, ReservationId, ReservationState, Ticket, TicketId, TicketState, Timestamp, Versioned,
+};
+use crate::ports::{Change, Group, GroupOutcome, Purged, Sequence, Write};
+
+/// A record and where it stands: its version, and when that was decided.
+#[derive(Clone)]
+pub(super) struct Row<T> {
+    pub(super) version: u64,
+    pub(super) decided_at: Timestamp,
+    pub(super) content: T,
+}
+
+impl<T: Clone> Row<T> {
+    pub(super) fn versioned(&self, record: impl Fn(T) -> Record) -> Versioned {
+        Versioned::new(self.version, self.decided_at, record(self.content.clone()))
+    }
+}
+
+/// Everything. Reservations and operations are named across events; the rest belongs to one.
+pub(super) struct Tables {
+    pub(super) events: BTreeMap<EventId, EventTables>,
+    pub(super) reservations: HashMap<ReservationId, Row<Reservation>>,
+    /// In the order of their ids, which is the order in which they were made.
+    pub(super) operations: BTreeMap<OperationId, Row<OperationRecord>>,
+    pub(super) holds: BTreeSet<(Timestamp, ReservationId)>,
+    pub(super) operations_purged_before: Timestamp,
+}
+
+/// What belongs to one event.
+#[derive(Default)]
+pub(super) struct EventTables {
+    pub(super) event: Option<Row<Event>>,
+    pub(super) tickets: BTreeMap<TicketId, Row<Ticket>>,
+    pub(super) areas: BTreeMap<AreaId, AreaIndex>,
+    pub(super) pools: BTreeMap<PoolId, Row<Pool>>,
+    pub(super) allowances: HashMap<CustomerId, Row<Allowance>>,
+    pub(super) reservations: BTreeSet<ReservationId>,
+    pub(super) reservations_by_customer: BTreeSet<(CustomerId, ReservationId)>,
+    pub(super) holds_by_pool: HashMap<PoolId, BTreeSet<(Timestamp, ReservationId)>>,
+    pub(super) holds_by_customer: HashMap<CustomerId, BTreeSet<(Timestamp, ReservationId)>>,
+    pub(super) changes: VecDeque<Change>,
+    pub(super) purged_through: Sequence,
+}
+
+/// The tickets of an area that are, or by themselves become, available.
+#[derive(Default)]
+pub(super) struct AreaIndex {
+    pub(super) tickets: BTreeSet<TicketId>,
+    pub(super) available: BTreeSet<TicketId>,
+    pub(super) held: BTreeSet<(Timestamp, TicketId)>,
+}
+
+impl Tables {
+    pub(super) fn new() -> Self {
+        Self {
+            events: BTreeMap::new(),
+            reservations: HashMap::new(),
+            operations: BTreeMap::new(),
+            holds: BTreeSet::new(),
+            operations_purged_before: Timestamp::from_micros(i64::MIN),
+        }
+    }
+
+    pub(super) fn versioned(&self, event: &EventId, key: &RecordKey) -> Versioned {
+        let tables = self.events.get(event);
+        match key {
+            RecordKey::Event => tables.and_then(|t| t.event.as_ref()).map(|row| row.versioned(Record::Event)),
+            RecordKey::Ticket(id) => tables.and_then(|t| t.tickets.get(id)).map(|row| row.versioned(Record::Ticket)),
+            RecordKey::Pool(id) => tables.and_then(|t| t.pools.get(id)).map(|row| row.versioned(Record::Pool)),
+            RecordKey::Allowance(id) => {
+                tables.and_then(|t| t.allowances.get(id)).map(|row| row.versioned(Record::Allowance))
+            }
+            RecordKey::Reservation(id) => self.reservations.get(id).map(|row| row.versioned(Record::Reservation)),
+            RecordKey::Operation(id) => self.operations.get(id).map(|row| row.versioned(Record::Operation)),
+        }
+        .unwrap_or_default()
+    }
+
+    fn version(&self, event: &EventId, key: &RecordKey) -> u64 {
+        let tables = self.events.get(event);
+        match key {
+            RecordKey::Event => tables.and_then(|t| t.event.as_ref()).map(|row| row.version),
+            RecordKey::Ticket(id) => tables.and_then(|t| t.tickets.get(id)).map(|row| row.version),
+            RecordKey::Pool(id) => tables.and_then(|t| t.pools.get(id)).map(|row| row.version),
+            RecordKey::Allowance(id) => tables.and_then(|t| t.allowances.get(id)).map(|row| row.version),
+            RecordKey::Reservation(id) => self.reservations.get(id).map(|row| row.version),
+            RecordKey::Operation(id) => self.operations.get(id).map(|row| row.version),
+        }
+        .unwrap_or(0)
+    }
+
+    /// Writes the group if every version in it still stands.
+    pub(super) fn commit(&mut self, event: &EventId, group: &Group) -> GroupOutcome {
+        let reads = group.reads.iter().map(|(key, version)| (key, *version));
+        let writes = group.writes.iter().map(|write| (&write.key, write.version));
+        let stale: Vec<RecordKey> = reads
+            .chain(writes)
+            .filter(|(key, version)| self.version(event, key) != *version)
+            .map(|(key, _)| key.clone())
+            .collect();
+        if !stale.is_empty() {
+            return GroupOutcome::Conflict { stale };
+        }
+        for write in &group.writes {
+            self.write(event, write);
+        }
+        GroupOutcome::Committed
+    }
+
+    fn write(&mut self, event: &EventId, write: &Write) {
+        if !self.events.contains_key(event) {
+            self.events.insert(event.clone(), EventTables::default());
+        }
+        let Some(tables) = self.events.get_mut(event) else { return };
+        let version = write.version + 1;
+        let decided_at = write.decided_at;
+        match (&write.key, write.record.clone()) {
+            (RecordKey::Event, Record::Event(content)) => tables.event = Some(Row { version, decided_at, content }),
+            (RecordKey::Ticket(id), Record::Ticket(content)) => {
+                tables.write_ticket(id, Row { version, decided_at, content });
+            }
+            (RecordKey::Pool(id), Record::Pool(content)) => {
+                tables.pools.insert(id.clone(), Row { version, decided_at, content });
+            }
+            (RecordKey::Allowance(id), Record::Allowance(content)) => {
+                tables.allowances.insert(id.clone(), Row { version, decided_at, content });
+            }
+            (RecordKey::Reservation(id), Record::Reservation(content)) => {
+                let row = Row { version, decided_at, content };
+                if let Some(before) = self.reservations.get(id) {
+                    tables.unindex(&before.content, &mut self.holds);
+                }
+                tables.index(&row.content, &mut self.holds);
+                self.reservations.insert(*id, row);
+            }
+            (RecordKey::Operation(id), Record::Operation(content)) => {
+                self.operations.insert(*id, Row { version, decided_at, content });
+                return;
+            }
+            // `check` has refused a record of another kind than its key.
+            _ => return,
+        }
+        let sequence = tables.next_sequence();
+        tables.changes.push_back(Change {
+            sequence,
+            decided_at,
+            version,
+            key: write.key.clone(),
+            record: write.record.clone(),
+        });
+    }
+
+    /// The last defence, like a check constraint: what breaks an invariant by itself is not written.
+    pub(super) fn check(event: &EventId, write: &Write) -> Result<(), &'static str> {
+        match (&write.key, &write.record) {
+            (RecordKey::Event, Record::Event(_))
+            | (RecordKey::Ticket(_), Record::Ticket(_))
+            | (RecordKey::Allowance(_), Record::Allowance(_))
+            | (RecordKey::Operation(_), Record::Operation(_)) => Ok(()),
+            (RecordKey::Pool(_), Record::Pool(pool)) => {
+                let taken = u64::from(pool.held) + u64::from(pool.booked);
+                if taken <= u64::from(pool.capacity) { Ok(()) } else { Err("a pool beyond its capacity") }
+            }
+            (RecordKey::Reservation(id), Record::Reservation(reservation)) => {
+                if reservation.id == *id && reservation.event == *event {
+                    Ok(())
+                } else {
+                    Err("a reservation under another id or of another event")
+                }
+            }
+            _ => Err("a record of another kind than its key"),
+        }
+    }
+
+    pub(super) fn purge(&mut self, before: Timestamp, limit: usize) -> Purged {
+        self.operations_purged_before = self.operations_purged_before.max(before);
+        let mut purged = Purged::default();
+        while purged.operations < limit {
+            match self.operations.first_entry() {
+                Some(oldest) if oldest.key().made_at() < before => {
+                    oldest.remove();
+                    purged.operations += 1;
+                }
+                _ => break,
+            }
+        }
+        for tables in self.events.values_mut() {
+            while purged.changes < limit {
+                match tables.changes.front() {
+                    Some(oldest) if oldest.decided_at < before => {
+                        tables.purged_through = oldest.sequence;
+                        tables.changes.pop_front();
+                        purged.changes += 1;
+                    }
+                    _ => break,
+                }
+            }
+        }
+        purged
+    }
+}
+
+impl EventTables {
+    fn next_sequence(&self) -> Sequence {
+        self.changes.back().map_or(self.purged_through, |last| last.sequence) + 1
+    }
+
+    fn write_ticket(&mut self, id: &TicketId, row: Row<Ticket>) {
+        if let Some(before) = self.tickets.get(id)
+            && let Some(area) = self.areas.get_mut(&before.content.place.area)
+        {
+            area.remove(id, &before.content);
+        }
+        self.areas.entry(row.content.place.area.clone()).or_default().add(id, &row.content);
+        self.tickets.insert(id.clone(), row);
+    }
+
+    fn index(&mut self, reservation: &Reservation, holds: &mut BTreeSet<(Timestamp, ReservationId)>) {
+        let id = reservation.id;
+        self.reservations.insert(id);
+        self.reservations_by_customer.insert((reservation.customer.clone(), id));
+        if let ReservationState::Held { until } = reservation.state {
+            holds.insert((until, id));
+            self.holds_by_customer.entry(reservation.customer.clone()).or_default().insert((until, id));
+            for (pool, _) in reservation.lines.pools() {
+                self.holds_by_pool.entry(pool.clone()).or_default().insert((until, id));
+            }
+        }
+    }
+
+    fn unindex(&mut self, reservation: &Reservation, holds: &mut BTreeSet<(Timestamp, ReservationId)>) {
+        let id = reservation.id;
+        self.reservations_by_customer.remove(&(reservation.customer.clone(), id));
+        if let ReservationState::Held { until } = reservation.state {
+            holds.remove(&(until, id));
+            remove_from(&mut self.holds_by_customer, &reservation.customer, (until, id));
+            for (pool, _) in reservation.lines.pools() {
+                remove_from(&mut self.holds_by_pool, pool, (until, id));
+            }
+        }
+    }
+}
+
+fn remove_from<K: Eq + std::hash::Hash>(
+    holds: &mut HashMap<K, BTreeSet<(Timestamp, ReservationId)>>,
+    key: &K,
+    hold: (Timestamp, ReservationId),
+) {
+    if let Some(of_key) = holds.get_mut(key) {
+        of_key.remove(&hold);
+        if of_key.is_empty() {
+            holds.remove(key);
+        }
+    }
+}
+
+impl AreaIndex {
+    fn add(&mut self, id: &TicketId, ticket: &Ticket) {
+        self.tickets.insert(id.clone());
+        match &ticket.state {
+            TicketState::Available => {
+                self.available.insert(id.clone());
+            }
+            TicketState::Held { until, .. } => {
+                self.held.insert((*until, id.clone()));
+            }
+            TicketState::Booked { .. } | TicketState::Blocked { .. } => {}
+        }
+    }
+
+    fn remove(&mut self, id: &TicketId, ticket: &Ticket) {
+        self.tickets.remove(id);
+        match &ticket.state {
+            TicketState::Available => {
+                self.available.remove(id);
+            }
+            TicketState::Held { until, .. } => {
+                self.held.remove(&(*until, id.clone()));
+            }
+            TicketState::Booked { .. } | TicketState::Blocked { .. } => {}
+        }
+    }
+
+    /// The tickets that are available at `now`, in the order of their ids.
+    pub(super) fn free(&self, now: Timestamp) -> Vec<TicketId> {
+        let lapsed = self.held.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| id);
+        let mut free: Vec<TicketId> = self.available.iter().chain(lapsed).cloned().collect();
+        free.sort_unstable();
+        free
+    }
+}

@@ -1,0 +1,11 @@
+//! Implementations of the [ports](crate::ports), one folder per technology, each behind its cargo feature.
+
+mod system_clock;
+
+pub mod memory;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+#[cfg(feature = "tracing")]
+pub mod tracing;
+
+pub use system_clock::SystemClock;

@@ -1,0 +1,70 @@
+use std::time::{Duration, Instant};
+
+use ::tokio::runtime::{Handle, TryCurrentError};
+
+use crate::adapters::SystemClock;
+use crate::domain::Timestamp;
+use crate::ports::{BoxFuture, Clock, Runtime};
+
+/// A tokio runtime of the host, with time enabled. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct TokioRuntime {
+    handle: Handle,
+}
+
+impl TokioRuntime {
+    /// On the given runtime.
+    #[must_use]
+    pub fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// On the runtime that the caller runs in.
+    ///
+    /// # Errors
+    ///
+    /// When the caller does not run in a tokio runtime.
+    pub fn current() -> Result<Self, TryCurrentError> {
+        Handle::try_current().map(Self::new)
+    }
+}
+
+impl Clock for TokioRuntime {
+    fn now(&self) -> Instant {
+        // Tokio's clock, which tests can pause.
+        ::tokio::time::Instant::now().into_std()
+    }
+
+    fn unix_time(&self) -> Timestamp {
+        SystemClock.unix_time()
+    }
+}
+
+impl Runtime for TokioRuntime {
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            let sleep = {
+                let _inside = handle.enter();
+                ::tokio::time::sleep(duration)
+            };
+            sleep.await;
+        })
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        drop(self.handle.spawn(task));
+    }
+
+    /// From the operating system's generator.
+    fn random(&self) -> u64 {
+        // The call fails only where the platform has no generator at all; then ids and jitter come from the keys
+        // with which the standard library protects its hash maps.
+        ::getrandom::u64().unwrap_or_else(|_| {
+            use std::hash::{BuildHasher, Hasher, RandomState};
+            let mut hasher = RandomState::new().build_hasher();
+            hasher.write_u128(self.unix_time().as_micros().unsigned_abs().into());
+            hasher.finish()
+        })
+    }
+}

@@ -1,0 +1,53 @@
+use std::error::Error;
+
+use ::tracing::{debug, trace, warn};
+
+use crate::ports::{Observation, Observer};
+
+const TARGET: &str = "ticket_reservation";
+
+/// Writes every observation to `tracing`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TracingObserver;
+
+impl Observer for TracingObserver {
+    fn observe(&self, observation: &Observation<'_>) {
+        match observation {
+            Observation::Queued { event, kind, waiting } => {
+                trace!(target: TARGET, %event, kind = kind.name(), waiting, "queued");
+            }
+            Observation::Loaded { event, requests, records, took } => {
+                trace!(target: TARGET, %event, requests, records, ?took, "loaded");
+            }
+            Observation::Committing { event, groups, requests } => {
+                trace!(target: TARGET, %event, groups, requests, "committing");
+            }
+            Observation::Committed { event, committed, conflicts, requests, took } => {
+                trace!(target: TARGET, %event, committed, conflicts, requests, ?took, "committed");
+            }
+            Observation::Conflict { event, stale, requests } => {
+                debug!(target: TARGET, %event, stale = stale.len(), requests, "conflict");
+            }
+            Observation::StoreFailed { event, error } => {
+                warn!(target: TARGET, %event, error = *error as &dyn Error, "the store failed");
+            }
+            Observation::Answered { event, operation, kind, rejection } => {
+                let rejection = rejection.map(crate::domain::Rejection::kind);
+                trace!(target: TARGET, %event, %operation, kind = kind.name(), rejection, "answered");
+            }
+            Observation::Locked { event, granted, contended, took } => {
+                trace!(target: TARGET, %event, granted, contended, ?took, "locked");
+            }
+            Observation::LeaseLost { key } => warn!(target: TARGET, %key, "a lease was lost"),
+            Observation::LockFailed { error } => {
+                warn!(target: TARGET, error = *error as &dyn Error, "the lock failed");
+            }
+            Observation::Adapted { event, locking, conflict_share } => {
+                debug!(target: TARGET, %event, locking, conflict_share, "adapted");
+            }
+            Observation::Swept { expired, operations, changes } => {
+                debug!(target: TARGET, expired, operations, changes, "swept");
+            }
+        }
+    }
+}

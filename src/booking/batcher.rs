@@ -1,0 +1,469 @@
+use std::collections::{BTreeSet, HashSet};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::config::{LockPolicy, LockScope};
+use super::decisions::{Again, Decision, Verdict, decide_all};
+use super::error::{BookingError, OutcomeUnknown};
+use super::grouping::{DecisionGroup, group};
+use super::lock_plan::{Coverage, Guard};
+use super::queue::EventQueue;
+use super::request::{Answer, Request};
+use super::service::Core;
+use crate::domain::{Action, RecordKey, Rejection, Snapshot};
+use crate::locking::{LeaseSet, keep_alive};
+use crate::ports::{
+    Attempt, Group, GroupOutcome, LoadRequest, LockKey, Observation, RuntimeExt, StoreError, StoreErrorKind,
+};
+
+/// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
+const LOADS_MAX: usize = 4;
+
+/// The first pause after a round that got nowhere; it doubles up to [`PAUSE_MAX`] as long as none does.
+const PAUSE_MIN: Duration = Duration::from_micros(250);
+const PAUSE_MAX: Duration = Duration::from_millis(8);
+
+/// Takes what waits for one event out of its queue, batch after batch, until nothing waits.
+pub(super) async fn run(core: Arc<Core>, queue: Arc<EventQueue>) {
+    let mut ended = Ended { core: Arc::clone(&core), queue: Arc::clone(&queue), normally: false };
+    let mut batcher = Batcher { core, queue, leases: LeaseSet::default(), carried: Vec::new(), pause: PAUSE_MIN };
+    while let Some(batch) = batcher.next_batch() {
+        batcher.round(batch).await;
+        batcher.give_up_leases();
+        yield_once().await;
+    }
+    ended.normally = true;
+}
+
+/// Lets callers that were just answered ask for the next thing before the next batch is taken.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// When a batcher ends before its time (a panicking adapter, a runtime that stops), those who wait are told.
+struct Ended {
+    core: Arc<Core>,
+    queue: Arc<EventQueue>,
+    normally: bool,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if !self.normally {
+            for request in self.queue.stop() {
+                request.answer(Err(BookingError::Failed(StoreError::transient("the event's task ended"))));
+            }
+        }
+        self.core.registry.batcher_ended();
+    }
+}
+
+struct Batcher {
+    core: Arc<Core>,
+    queue: Arc<EventQueue>,
+    leases: LeaseSet,
+    /// Requests to decide again, in arrival order.
+    carried: Vec<Request>,
+    pause: Duration,
+}
+
+impl Batcher {
+    fn next_batch(&mut self) -> Option<Vec<Request>> {
+        let most = self.core.limits.batch_max;
+        if self.carried.is_empty() {
+            return self.queue.take_or_stop(most);
+        }
+        let mut batch = std::mem::take(&mut self.carried);
+        batch.extend(self.queue.take(most.saturating_sub(batch.len())));
+        Some(batch)
+    }
+
+    /// One batch from load to answer. What is to be decided again is carried into the next round.
+    async fn round(&mut self, batch: Vec<Request>) {
+        let batch = self.drop_overdue(batch);
+        if batch.is_empty() {
+            return;
+        }
+        let before = batch.len();
+        let coverage = self.coverage();
+        self.leases.begin_round();
+        self.take_locks(&coverage, &batch).await;
+        let core = Arc::clone(&self.core);
+        let leases = std::mem::take(&mut self.leases);
+        let work = self.decide_and_commit(&coverage, &leases, batch);
+        match &core.lock {
+            Some(lock) if !leases.is_empty() => {
+                keep_alive(&**lock, &leases, core.limits.lock_ttl, &*core.runtime, &*core.observer, work).await;
+            }
+            _ => work.await,
+        }
+        self.leases = leases;
+        self.pause_after(before).await;
+    }
+
+    /// A round that answered nobody is followed by a short pause, which others use.
+    async fn pause_after(&mut self, before: usize) {
+        if self.carried.len() < before {
+            self.pause = PAUSE_MIN;
+            return;
+        }
+        self.give_up_leases();
+        let pause = self.core.runtime.jittered(self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.core.runtime.sleep(pause).await;
+    }
+
+    fn drop_overdue(&self, batch: Vec<Request>) -> Vec<Request> {
+        let now = self.core.runtime.now();
+        let mut kept = Vec::with_capacity(batch.len());
+        for request in batch {
+            if request.is_abandoned() {
+                continue;
+            }
+            if request.deadline > now {
+                kept.push(request);
+            } else {
+                let late = match request.unknown.clone() {
+                    Some(error) => OutcomeUnknown::new(request.command.operation, Some(error)).into(),
+                    None => Rejection::DeadlinePassed.into(),
+                };
+                self.answer(request, Err(late));
+            }
+        }
+        kept
+    }
+
+    // ---- locks
+
+    fn coverage(&self) -> Coverage {
+        match self.core.lock_policy {
+            LockPolicy::Never => Coverage::Nothing,
+            LockPolicy::Always(scope) => Coverage::Everything(scope),
+            LockPolicy::Adaptive => match self.queue.adaptive().hot() {
+                Some(hot) => Coverage::Records(hot),
+                None => Coverage::Nothing,
+            },
+        }
+    }
+
+    fn keys_of(&self, coverage: &Coverage, request: &Request) -> Vec<LockKey> {
+        match coverage {
+            Coverage::Nothing => Vec::new(),
+            Coverage::Everything(LockScope::Event) => coverage.named(self.queue.event(), &request.command),
+            _ if !request.lock_keys.is_empty() => request.lock_keys.clone(),
+            _ => coverage.named(self.queue.event(), &request.command),
+        }
+    }
+
+    /// Asks for every lock that the batch is known to need and that is not held yet: one round trip, an answer per key.
+    async fn take_locks(&mut self, coverage: &Coverage, batch: &[Request]) {
+        let Some(lock) = self.core.lock.clone() else { return };
+        let wanted: BTreeSet<LockKey> = batch
+            .iter()
+            .flat_map(|request| self.keys_of(coverage, request))
+            .filter(|key| !self.leases.holds(key))
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let wanted: Vec<LockKey> = wanted.into_iter().collect();
+        let started = self.core.runtime.now();
+        match lock.acquire_each(&wanted, self.core.limits.lock_ttl).await {
+            Ok(attempts) => {
+                let mut granted = 0;
+                for attempt in attempts {
+                    if let Attempt::Granted(lease) = attempt {
+                        granted += 1;
+                        self.leases.insert(lease, started);
+                    }
+                }
+                let took = self.core.runtime.now().saturating_duration_since(started);
+                let contended = wanted.len().saturating_sub(granted);
+                self.core.observe(&Observation::Locked { event: self.queue.event(), granted, contended, took });
+                self.queue.adaptive().locked(contended > 0);
+            }
+            Err(error) => {
+                self.leases.go_without();
+                self.core.observe(&Observation::LockFailed { error: &error });
+            }
+        }
+    }
+
+    /// Keeps the locks of those waiting requests that have all of theirs, and gives the others back. Keeping part of
+    /// what a request needs would let two processes wait for each other.
+    fn give_up_leases(&mut self) {
+        let Some(lock) = self.core.lock.clone().filter(|_| !self.leases.is_empty()) else { return };
+        let coverage = self.coverage();
+        let mut keep = BTreeSet::new();
+        let mut look = |request: &Request| {
+            let keys = self.keys_of(&coverage, request);
+            if keys.iter().all(|key| self.leases.holds(key)) {
+                keep.extend(keys);
+            }
+        };
+        self.carried.iter().for_each(&mut look);
+        self.queue.peek(self.core.limits.batch_max, look);
+        let limits = &self.core.limits;
+        let now = self.core.runtime.now();
+        let given_up = self.leases.take_except(&keep, now, limits.lease_tenure_max, limits.lease_batches_max);
+        if !given_up.is_empty() {
+            let core = Arc::clone(&self.core);
+            self.core.runtime.spawn(Box::pin(async move {
+                if let Err(error) = lock.release(given_up).await {
+                    core.observe(&Observation::LockFailed { error: &error });
+                }
+            }));
+        }
+    }
+
+    // ---- load and decide
+
+    async fn decide_and_commit(&mut self, coverage: &Coverage, leases: &LeaseSet, batch: Vec<Request>) {
+        let guard = Guard { coverage, leases };
+        let (snapshot, decisions) = match self.load_and_decide(&batch, &guard).await {
+            Ok(decided) => decided,
+            Err(error) => return self.store_failed(batch, &error),
+        };
+        let mut groups = group(&decisions, &snapshot);
+        let mut slots = Slots::new(batch, decisions);
+        // What changes nothing is true already: the snapshot was one consistent read.
+        let (unchanged, changed): (Vec<_>, Vec<_>) = groups.drain(..).partition(|group| group.group.writes.is_empty());
+        for group in unchanged {
+            self.finish(&mut slots, &group.members);
+        }
+        if !changed.is_empty() {
+            self.commit(&mut slots, changed).await;
+        }
+        self.carry(slots);
+    }
+
+    async fn load_and_decide(
+        &self,
+        batch: &[Request],
+        guard: &Guard<'_>,
+    ) -> Result<(Snapshot, Vec<Decision>), StoreError> {
+        let mut records: HashSet<RecordKey> = batch.iter().flat_map(|request| request.command.records()).collect();
+        let areas: HashSet<_> = batch.iter().filter_map(|request| request.command.area().cloned()).collect();
+        for _ in 0..LOADS_MAX {
+            let request = LoadRequest {
+                event: self.queue.event().clone(),
+                records: records.iter().cloned().collect(),
+                free_in: areas.iter().cloned().collect(),
+            };
+            let started = self.core.runtime.now();
+            let mut snapshot = self.core.repository.load(&request).await?;
+            self.core.observe(&Observation::Loaded {
+                event: self.queue.event(),
+                requests: batch.len(),
+                records: request.records.len(),
+                took: self.core.runtime.now().saturating_duration_since(started),
+            });
+            match decide_all(&mut snapshot, batch, &self.core.policies, guard) {
+                Ok(decisions) => return Ok((snapshot, decisions)),
+                Err(missing) => records.extend(missing),
+            }
+        }
+        Err(StoreError::permanent("the repository does not return the records it is asked for"))
+    }
+
+    // ---- commit
+
+    async fn commit(&mut self, slots: &mut Slots, groups: Vec<DecisionGroup>) {
+        let (members, groups): (Vec<Vec<usize>>, Vec<Group>) =
+            groups.into_iter().map(|group| (group.members, group.group)).unzip();
+        match self.commit_groups(&groups, members.iter().map(Vec::len).sum()).await {
+            Ok(outcomes) => self.settle(slots, &members, &outcomes),
+            // One group that can never be written must not take the others down with it.
+            Err(error) if error.kind() == StoreErrorKind::Permanent && groups.len() > 1 => {
+                for (members, group) in members.iter().zip(&groups) {
+                    let single = std::slice::from_ref(group);
+                    match self.commit_groups(single, members.len()).await {
+                        Ok(outcomes) => self.settle(slots, std::slice::from_ref(members), &outcomes),
+                        Err(error) => self.commit_failed(slots, members, &error),
+                    }
+                }
+            }
+            Err(error) => members.iter().for_each(|members| self.commit_failed(slots, members, &error)),
+        }
+    }
+
+    async fn commit_groups(&self, groups: &[Group], requests: usize) -> Result<Vec<GroupOutcome>, StoreError> {
+        let event = self.queue.event();
+        self.core.observe(&Observation::Committing { event, groups: groups.len(), requests });
+        let started = self.core.runtime.now();
+        let outcomes = self.core.repository.commit(event, groups).await?;
+        let committed = outcomes.iter().filter(|outcome| **outcome == GroupOutcome::Committed).count();
+        let took = self.core.runtime.now().saturating_duration_since(started);
+        let conflicts = outcomes.len() - committed;
+        self.core.observe(&Observation::Committed { event, committed, conflicts, requests, took });
+        Ok(outcomes)
+    }
+
+    fn settle(&mut self, slots: &mut Slots, members: &[Vec<usize>], outcomes: &[GroupOutcome]) {
+        for (members, outcome) in members.iter().zip(outcomes) {
+            match outcome {
+                GroupOutcome::Committed => {
+                    self.queue.adaptive().committed(members.len());
+                    self.finish(slots, members);
+                }
+                GroupOutcome::Conflict { stale } => {
+                    self.queue.adaptive().conflicted(members.len(), stale);
+                    let event = self.queue.event();
+                    self.core.observe(&Observation::Conflict { event, stale, requests: members.len() });
+                    for index in members {
+                        self.decide_again_after_conflict(slots, *index);
+                    }
+                }
+            }
+        }
+        let adapted = self.queue.adaptive().adapt();
+        if let Some((locking, conflict_share)) = adapted {
+            self.core.observe(&Observation::Adapted { event: self.queue.event(), locking, conflict_share });
+        }
+    }
+
+    /// Everything that these decisions depend on is durable: their answers are true.
+    fn finish(&mut self, slots: &mut Slots, members: &[usize]) {
+        for index in members {
+            let (verdict, Some(request)) = slots.take(*index) else { continue };
+            match verdict {
+                Verdict::Answer(answer) => self.answer(request, *answer),
+                Verdict::Again(again) => self.decide_again(request, again),
+            }
+        }
+    }
+
+    fn decide_again(&mut self, mut request: Request, again: Again) {
+        match again {
+            Again::MoreLapsed => {}
+            Again::Locks(..) if request.rejects_contention && !request.lock_keys.is_empty() => {
+                return self.refuse_contended(request);
+            }
+            Again::Locks(keys, picked) => {
+                request.lock_keys = keys;
+                if let Action::Hold(hold) = &mut request.command.action {
+                    hold.picked = picked;
+                }
+            }
+            Again::Picks => {
+                request.lock_keys.clear();
+                if let Action::Hold(hold) = &mut request.command.action {
+                    hold.picked.clear();
+                }
+            }
+        }
+        self.carry_one(request);
+    }
+
+    fn decide_again_after_conflict(&mut self, slots: &mut Slots, index: usize) {
+        let (_, Some(mut request)) = slots.take(index) else { return };
+        request.conflicts += 1;
+        if let Action::Hold(hold) = &mut request.command.action
+            && !hold.picked.is_empty()
+        {
+            hold.picked.clear();
+            request.lock_keys.clear();
+        }
+        let gives_up = request.rejects_contention || request.conflicts > self.core.limits.conflict_retries_max;
+        if gives_up && !request.is_uncertain() {
+            self.refuse_contended(request);
+        } else {
+            self.carry_one(request);
+        }
+    }
+
+    fn refuse_contended(&self, request: Request) {
+        let retry_after = self.core.runtime.jittered(PAUSE_MAX);
+        self.answer(request, Err(Rejection::Contended { retry_after }.into()));
+    }
+
+    fn commit_failed(&mut self, slots: &mut Slots, members: &[usize], error: &StoreError) {
+        let failed: Vec<Request> = members.iter().filter_map(|index| slots.take(*index).1).collect();
+        self.store_failed(failed, error);
+    }
+
+    fn store_failed(&mut self, requests: Vec<Request>, error: &StoreError) {
+        self.core.observe(&Observation::StoreFailed { event: self.queue.event(), error });
+        for mut request in requests {
+            request.store_failures += 1;
+            if error.kind() == StoreErrorKind::Unknown {
+                request.become_uncertain(error.clone());
+            }
+            let retries = error.kind() != StoreErrorKind::Permanent;
+            if retries && (request.is_uncertain() || request.store_failures <= self.core.limits.store_retries_max) {
+                self.carry_one(request);
+            } else if let Some(unknown) = request.unknown.clone() {
+                let operation = request.command.operation;
+                self.answer(request, Err(OutcomeUnknown::new(operation, Some(unknown)).into()));
+            } else {
+                self.answer(request, Err(BookingError::Failed(error.clone())));
+            }
+        }
+    }
+
+    // ---- answers
+
+    fn answer(&self, request: Request, answer: Answer) {
+        self.core.observe(&Observation::Answered {
+            event: self.queue.event(),
+            operation: request.command.operation,
+            kind: request.command.kind(),
+            rejection: answer.as_ref().err().and_then(BookingError::rejection),
+        });
+        request.answer(answer);
+    }
+
+    fn carry_one(&mut self, request: Request) {
+        request.wait_again();
+        self.carried.push(request);
+    }
+
+    /// Requests that were not decided at all (their callers took them back) end here.
+    fn carry(&mut self, slots: Slots) {
+        for request in slots.into_rest() {
+            if !request.is_abandoned() {
+                self.carry_one(request);
+            }
+        }
+        self.carried.sort_by_key(Request::arrival);
+    }
+}
+
+/// The requests of a batch beside their decisions: each is taken out once, when it is answered or carried on.
+struct Slots {
+    requests: Vec<Option<Request>>,
+    decisions: Vec<Option<Decision>>,
+}
+
+impl Slots {
+    fn new(requests: Vec<Request>, decisions: Vec<Decision>) -> Self {
+        Self {
+            requests: requests.into_iter().map(Some).collect(),
+            decisions: decisions.into_iter().map(Some).collect(),
+        }
+    }
+
+    /// The verdict and the request of the decision at `index`; no request for what no caller asked for.
+    fn take(&mut self, index: usize) -> (Verdict, Option<Request>) {
+        match self.decisions.get_mut(index).and_then(Option::take) {
+            Some(Decision { request, verdict, .. }) => {
+                (verdict, request.and_then(|request| self.requests.get_mut(request).and_then(Option::take)))
+            }
+            None => (Verdict::Again(Again::MoreLapsed), None),
+        }
+    }
+
+    fn into_rest(self) -> impl Iterator<Item = Request> {
+        self.requests.into_iter().flatten()
+    }
+}

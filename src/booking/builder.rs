@@ -1,0 +1,100 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::config::{Contention, Limits, LockPolicy};
+use super::service::BookingService;
+use crate::domain::{InvalidPolicies, Policies};
+use crate::ports::{Lock, NoObserver, Observer, Repository, Runtime};
+
+/// Why a service cannot be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidConfig {
+    /// The policies contradict each other.
+    #[error(transparent)]
+    Policies(#[from] InvalidPolicies),
+    /// A lock policy needs a lock.
+    #[error("this lock policy needs a lock")]
+    NoLock,
+}
+
+/// Puts a [`BookingService`] together. Everything but the repository and the runtime has a default.
+#[derive(Debug)]
+#[must_use]
+pub struct BookingServiceBuilder {
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) lock: Option<Arc<dyn Lock>>,
+    pub(super) lock_policy: Option<LockPolicy>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) policies: Policies,
+    pub(super) contention: Contention,
+    pub(super) limits: Limits,
+}
+
+impl BookingServiceBuilder {
+    pub(super) fn new(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            repository,
+            runtime,
+            lock: None,
+            lock_policy: None,
+            observer: Arc::new(NoObserver),
+            policies: Policies::default(),
+            contention: Contention::Wait(Duration::from_secs(10)),
+            limits: Limits::default(),
+        }
+    }
+
+    /// A lock that shares out the work between processes. Default: none.
+    pub fn lock(mut self, lock: Arc<dyn Lock>) -> Self {
+        self.lock = Some(lock);
+        self
+    }
+
+    /// When locks are taken. Default: [`LockPolicy::Adaptive`] with a lock, [`LockPolicy::Never`] without.
+    pub fn lock_policy(mut self, policy: LockPolicy) -> Self {
+        self.lock_policy = Some(policy);
+        self
+    }
+
+    /// Who is told what happens. Default: nobody.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// What the host decides about holds and payments. Default: [`Policies::default`].
+    pub fn policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// What happens to requests that others get in the way of. Default: they wait up to 10 s.
+    pub fn contention(mut self, contention: Contention) -> Self {
+        self.contention = contention;
+        self
+    }
+
+    /// Bounds. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Builds the service. Nothing is started: tasks are spawned when requests come.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`] when the parts do not fit together.
+    pub fn build(self) -> Result<BookingService, InvalidConfig> {
+        self.policies.check()?;
+        let needs_lock = matches!(self.lock_policy, Some(LockPolicy::Always(_) | LockPolicy::Adaptive));
+        if needs_lock && self.lock.is_none() {
+            return Err(InvalidConfig::NoLock);
+        }
+        Ok(BookingService::new(self))
+    }
+}

@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+/// What happens to a request that others get in the way of: their lock, or their commit on the same records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Contention {
+    /// It is refused at once with [`Rejection::Contended`](crate::domain::Rejection::Contended), which says when to come back.
+    Reject,
+    /// It waits and is decided again, until this long after it was made; then it is refused with
+    /// [`Rejection::DeadlinePassed`](crate::domain::Rejection::DeadlinePassed).
+    Wait(Duration),
+}
+
+/// What one lock covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockScope {
+    /// One ticket, or one pool.
+    Ticket,
+    /// One area of numbered places, or one pool.
+    Area,
+    /// A whole event.
+    Event,
+}
+
+/// When locks are taken. They share out work between processes; what is sold never depends on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockPolicy {
+    /// Never.
+    Never,
+    /// No transaction that changes something begins before every lock that covers it is held.
+    Always(LockScope),
+    /// Only on records that commits conflict on, and only while they do so often.
+    Adaptive,
+}
+
+/// Bounds on everything that could grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Limits {
+    pub(super) batch_max: usize,
+    pub(super) queue_max: usize,
+    pub(super) conflict_retries_max: u32,
+    pub(super) store_retries_max: u32,
+    pub(super) request_timeout: Duration,
+    pub(super) lock_ttl: Duration,
+    pub(super) lease_tenure_max: Duration,
+    pub(super) lease_batches_max: u32,
+}
+
+impl Default for Limits {
+    /// Batches of 1,024, queues of 100,000 requests, 256 conflicts and 16 store failures per request, 10 s for a
+    /// request that does not wait for others, locks for 10 s, kept for at most 25 ms and 16 batches in a row.
+    fn default() -> Self {
+        Self {
+            batch_max: 1_024,
+            queue_max: 100_000,
+            conflict_retries_max: 256,
+            store_retries_max: 16,
+            request_timeout: Duration::from_secs(10),
+            lock_ttl: Duration::from_secs(10),
+            lease_tenure_max: Duration::from_millis(25),
+            lease_batches_max: 16,
+        }
+    }
+}
+
+impl Limits {
+    /// Most requests of one batch; 1 switches combining off. At least 1.
+    pub fn batch_max(mut self, requests: usize) -> Self {
+        self.batch_max = requests.max(1);
+        self
+    }
+
+    /// Most requests that wait for one event in one process; one more is refused as overloaded. At least 1.
+    pub fn queue_max(mut self, requests: usize) -> Self {
+        self.queue_max = requests.max(1);
+        self
+    }
+
+    /// How often one request is decided again because another process was faster.
+    pub fn conflict_retries_max(mut self, retries: u32) -> Self {
+        self.conflict_retries_max = retries;
+        self
+    }
+
+    /// How often one request is tried again because the store failed in passing.
+    pub fn store_retries_max(mut self, retries: u32) -> Self {
+        self.store_retries_max = retries;
+        self
+    }
+
+    /// The deadline of requests under [`Contention::Reject`], which do not bring one.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How long a lock lasts if its holder dies. A live holder extends it.
+    pub fn lock_ttl(mut self, ttl: Duration) -> Self {
+        self.lock_ttl = ttl.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How long a lock is passed from batch to batch before other processes get their turn.
+    pub fn lease_tenure_max(mut self, tenure: Duration) -> Self {
+        self.lease_tenure_max = tenure;
+        self
+    }
+
+    /// How many batches in a row a lock is passed to before other processes get their turn.
+    pub fn lease_batches_max(mut self, batches: u32) -> Self {
+        self.lease_batches_max = batches.max(1);
+        self
+    }
+}

@@ -1,0 +1,52 @@
+use thiserror::Error;
+
+use crate::domain::{OperationId, Rejection};
+use crate::ports::StoreError;
+
+/// Why a request was not carried out, or is not known to have been.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum BookingError {
+    /// A business "no". Nothing was changed.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The store failed. Nothing was changed; asking again under the same operation id is safe.
+    #[error("the store failed; nothing was changed")]
+    Failed(#[source] StoreError),
+    /// Whether it was carried out is not known. Asking again under the same operation id resolves it: it happens
+    /// at most once.
+    #[error(transparent)]
+    OutcomeUnknown(#[from] OutcomeUnknown),
+}
+
+impl BookingError {
+    /// The refusal, if it is one.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejection> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            _ => None,
+        }
+    }
+}
+
+/// The deadline came while a commit was under way, or while the store stayed out of reach after one.
+#[derive(Debug, Clone, Error)]
+#[error("it is not known whether operation {operation} was carried out; ask again under the same id")]
+pub struct OutcomeUnknown {
+    operation: OperationId,
+    #[source]
+    source: Option<StoreError>,
+}
+
+impl OutcomeUnknown {
+    pub(super) fn new(operation: OperationId, source: Option<StoreError>) -> Self {
+        Self { operation, source }
+    }
+
+    /// The operation to ask for again.
+    #[must_use]
+    pub fn operation(&self) -> OperationId {
+        self.operation
+    }
+}

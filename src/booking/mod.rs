@@ -1,0 +1,32 @@
+//! The application service: one pipeline from request to answer.
+//!
+//! ```text
+//! request -> check -> the event's queue -> (locks, if they earn it) -> load -> decide all that wait -> commit -> answer all
+//! ```
+//!
+//! One [`BookingService`] is shared by all tasks of a process. Each event that has requests waiting gets one task, its
+//! *batcher*: it takes everything that waits, reads the union of what it needs once, decides in arrival order, commits
+//! once and answers everybody. While it commits, the next batch gathers. The store has the last word: what it finds
+//! changed since it was read is decided again.
+
+mod adaptive;
+mod answer;
+mod batcher;
+mod builder;
+mod config;
+mod decisions;
+mod error;
+mod grouping;
+mod lock_plan;
+mod queue;
+mod registry;
+mod request;
+mod service;
+mod sweeper;
+
+pub use builder::{BookingServiceBuilder, InvalidConfig};
+pub use config::{Contention, Limits, LockPolicy, LockScope};
+pub use error::{BookingError, OutcomeUnknown};
+pub use registry::Drained;
+pub use service::BookingService;
+pub use sweeper::Swept;

@@ -1,0 +1,116 @@
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::adaptive::Adaptive;
+use super::request::Request;
+use crate::domain::EventId;
+
+/// The requests that wait for one event, in arrival order.
+#[derive(Debug)]
+pub(super) struct EventQueue {
+    event: EventId,
+    inner: Mutex<Inner>,
+    adaptive: Mutex<Adaptive>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: VecDeque<Request>,
+    /// Whether a batcher takes requests out. Exactly one does, as long as there are any.
+    running: bool,
+}
+
+/// What [`EventQueue::push`] did.
+#[derive(Debug)]
+pub(super) enum Pushed {
+    /// A batcher is at work already. So many wait now.
+    Waiting(usize),
+    /// It is the first: start a batcher.
+    First,
+    /// The queue is full.
+    Full,
+}
+
+impl EventQueue {
+    pub(super) fn new(event: EventId) -> Self {
+        Self { event, inner: Mutex::default(), adaptive: Mutex::default() }
+    }
+
+    pub(super) fn event(&self) -> &EventId {
+        &self.event
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing under this lock can leave it half-done.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, request: Request, queue_max: usize) -> Pushed {
+        let mut inner = self.lock();
+        if inner.waiting.len() >= queue_max {
+            inner.waiting.retain(|waiting| !waiting.is_abandoned());
+        }
+        if inner.waiting.len() >= queue_max {
+            return Pushed::Full;
+        }
+        inner.waiting.push_back(request);
+        if inner.running {
+            Pushed::Waiting(inner.waiting.len())
+        } else {
+            inner.running = true;
+            Pushed::First
+        }
+    }
+
+    /// What the event's batchers have learned about conflicts. Only the one at work looks at it.
+    pub(super) fn adaptive(&self) -> MutexGuard<'_, Adaptive> {
+        self.adaptive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next requests, in arrival order; `None` when nothing waits, and then the batcher MUST end.
+    pub(super) fn take_or_stop(&self, most: usize) -> Option<Vec<Request>> {
+        let mut inner = self.lock();
+        while !inner.waiting.is_empty() {
+            let taken = inner.take(most);
+            if !taken.is_empty() {
+                return Some(taken);
+            }
+        }
+        inner.running = false;
+        None
+    }
+
+    /// The next requests, in arrival order, for a batcher that has work left in any case.
+    pub(super) fn take(&self, most: usize) -> Vec<Request> {
+        self.lock().take(most)
+    }
+
+    /// Everything that waits, taken out for good; for a batcher that ended before its time.
+    pub(super) fn stop(&self) -> Vec<Request> {
+        let mut inner = self.lock();
+        inner.running = false;
+        inner.waiting.drain(..).collect()
+    }
+
+    /// Everything that waits, while the batcher goes on with what it has.
+    pub(super) fn drain(&self) -> Vec<Request> {
+        self.lock().waiting.drain(..).collect()
+    }
+
+    /// Calls `look` on each of the first `most` waiting requests.
+    pub(super) fn peek(&self, most: usize, look: impl FnMut(&Request)) {
+        self.lock().waiting.iter().take(most).for_each(look);
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        let inner = self.lock();
+        !inner.running && inner.waiting.is_empty()
+    }
+}
+
+impl Inner {
+    fn take(&mut self, most: usize) -> Vec<Request> {
+        let count = most.min(self.waiting.len());
+        self.waiting.drain(..count).filter(|request| !request.is_abandoned()).collect()
+    }
+}

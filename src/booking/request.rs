@@ -1,0 +1,132 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Instant;
+
+use futures_channel::oneshot;
+
+use super::error::BookingError;
+use crate::domain::{Command, Receipt};
+use crate::ports::{LockKey, StoreError};
+
+pub(super) type Answer = Result<Receipt, BookingError>;
+
+/// What may be said of a request whose caller does not wait any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum State {
+    /// Nothing has been sent to the store: it can be taken back.
+    Waiting,
+    /// It is being decided or committed: it may happen.
+    InFlight,
+    /// A commit with it had an unknown outcome: it may have happened, or may still.
+    Uncertain,
+    /// The caller took it back.
+    Abandoned,
+}
+
+/// Shared by a request and its caller: who of them was first.
+#[derive(Debug, Clone)]
+pub(super) struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU8::new(State::Waiting as u8)))
+    }
+
+    fn swap_if(&self, from: State, to: State) -> bool {
+        self.0.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn is(&self, state: State) -> bool {
+        self.0.load(Ordering::Acquire) == state as u8
+    }
+
+    /// Takes the request back. `false` when it is too late: it may happen.
+    pub(super) fn abandon(&self) -> bool {
+        self.swap_if(State::Waiting, State::Abandoned)
+    }
+
+    /// Whether it may have happened, or may still.
+    pub(super) fn may_happen(&self) -> bool {
+        self.is(State::InFlight) || self.is(State::Uncertain)
+    }
+}
+
+/// A request in an event's queue or batch.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) command: Command,
+    pub(super) deadline: Instant,
+    /// When it was taken in; decides again come in this order.
+    arrived: Instant,
+    /// Whether it is refused instead of waiting when others get in its way.
+    pub(super) rejects_contention: bool,
+    pub(super) conflicts: u32,
+    pub(super) store_failures: u32,
+    /// The locks it was found to need when it last had to wait for some.
+    pub(super) lock_keys: Vec<LockKey>,
+    /// How the store failed when its outcome became unknown.
+    pub(super) unknown: Option<StoreError>,
+    phase: Phase,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Request {
+    pub(super) fn new(
+        command: Command,
+        arrived: Instant,
+        deadline: Instant,
+        rejects_contention: bool,
+    ) -> (Self, Phase, oneshot::Receiver<Answer>) {
+        let (answer, receiver) = oneshot::channel();
+        let phase = Phase::new();
+        let request = Self {
+            command,
+            deadline,
+            arrived,
+            rejects_contention,
+            conflicts: 0,
+            store_failures: 0,
+            lock_keys: Vec::new(),
+            unknown: None,
+            phase: phase.clone(),
+            answer,
+        };
+        (request, phase, receiver)
+    }
+
+    /// Whether nobody waits for it and it can be dropped without a trace.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.answer.is_canceled() && !self.phase.is(State::InFlight)
+    }
+
+    /// Its place in arrival order.
+    pub(super) fn arrival(&self) -> Instant {
+        self.arrived
+    }
+
+    /// From here on it may happen. `false` when the caller took it back first.
+    pub(super) fn begin(&self) -> bool {
+        self.phase.is(State::Uncertain) || self.phase.swap_if(State::Waiting, State::InFlight)
+    }
+
+    /// It did not happen, and waits again.
+    pub(super) fn wait_again(&self) {
+        self.phase.swap_if(State::InFlight, State::Waiting);
+    }
+
+    /// Whether it happened is unknown, until its record or a tombstone tells.
+    pub(super) fn become_uncertain(&mut self, error: StoreError) {
+        self.unknown = Some(error);
+        self.phase.swap_if(State::InFlight, State::Uncertain);
+    }
+
+    pub(super) fn is_uncertain(&self) -> bool {
+        self.phase.is(State::Uncertain)
+    }
+
+    pub(super) fn answer(self, answer: Answer) {
+        // A caller that went away does not need the answer.
+        let _ = self.answer.send(answer);
+    }
+}

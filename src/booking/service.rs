@@ -1,0 +1,347 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::answer::Waiting;
+use super::batcher;
+use super::builder::BookingServiceBuilder;
+use super::config::{Contention, Limits, LockPolicy};
+use super::error::BookingError;
+use super::queue::Pushed;
+use super::registry::{Drained, Registry};
+use super::request::Request;
+use super::sweeper::{self, Swept};
+use crate::domain::{
+    Action, Command, CreateEvent, CustomerId, EventId, Hold, IMPORT_CHUNK_MAX, Import, OperationId, Outcome, Place,
+    Policies, PoolId, Receipt, Rejection, Reservation, ReservationId, TicketId, Transfer,
+};
+use crate::ports::{Lock, Observation, Observer, Repository, Runtime, RuntimeExt, StoreError};
+
+/// Sells an event's places. One service is shared by all tasks of a process; cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct BookingService {
+    core: Arc<Core>,
+}
+
+/// What the service's parts share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) lock: Option<Arc<dyn Lock>>,
+    pub(super) lock_policy: LockPolicy,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) policies: Policies,
+    pub(super) contention: Contention,
+    pub(super) limits: Limits,
+    pub(super) registry: Registry,
+}
+
+impl Core {
+    pub(super) fn observe(&self, observation: &Observation<'_>) {
+        self.observer.observe(observation);
+    }
+}
+
+impl BookingService {
+    /// Starts to build a service on a store and a runtime.
+    pub fn builder(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) -> BookingServiceBuilder {
+        BookingServiceBuilder::new(repository, runtime)
+    }
+
+    pub(super) fn new(parts: BookingServiceBuilder) -> Self {
+        let default_policy = if parts.lock.is_some() { LockPolicy::Adaptive } else { LockPolicy::Never };
+        let core = Core {
+            repository: parts.repository,
+            runtime: parts.runtime,
+            lock: parts.lock,
+            lock_policy: parts.lock_policy.unwrap_or(default_policy),
+            observer: parts.observer,
+            policies: parts.policies,
+            contention: parts.contention,
+            limits: parts.limits,
+            registry: Registry::default(),
+        };
+        Self { core: Arc::new(core) }
+    }
+
+    /// The store, for queries: tickets, pools, reservations, the change feed.
+    #[must_use]
+    pub fn repository(&self) -> &Arc<dyn Repository> {
+        &self.core.repository
+    }
+
+    /// A new operation id, to be kept by the caller for repetitions.
+    #[must_use]
+    pub fn new_operation_id(&self) -> OperationId {
+        self.core.runtime.operation_id()
+    }
+
+    /// A new reservation id.
+    #[must_use]
+    pub fn new_reservation_id(&self) -> ReservationId {
+        self.core.runtime.reservation_id()
+    }
+
+    /// Carries out a command, under the service's [`Contention`] policy.
+    ///
+    /// # Errors
+    ///
+    /// [`BookingError`]; it tells a refusal, a failure and an unknown outcome apart.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future before the command is decided takes it back; afterwards only its answer is lost.
+    /// Asking again under the same operation id is safe at any time.
+    pub async fn submit(&self, command: Command) -> Result<Receipt, BookingError> {
+        self.submit_under(command, self.core.contention).await
+    }
+
+    /// Carries out a command, under a contention policy of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn submit_under(&self, command: Command, contention: Contention) -> Result<Receipt, BookingError> {
+        command.check().map_err(Rejection::from)?;
+        let core = &self.core;
+        let (wait, rejects) = match contention {
+            Contention::Reject => (core.limits.request_timeout, true),
+            Contention::Wait(wait) => (wait, false),
+        };
+        let now = core.runtime.now();
+        let (event, operation, kind) = (command.event.clone(), command.operation, command.kind());
+        let queue = core.registry.queue(&event).ok_or(Rejection::ShuttingDown)?;
+        let (request, phase, receiver) = Request::new(command, now, now + wait, rejects);
+        let waiting = Waiting { operation, phase, receiver: Some(receiver) };
+        let ahead = match queue.push(request, core.limits.queue_max) {
+            Pushed::Full => return Err(Rejection::Overloaded.into()),
+            Pushed::Waiting(ahead) => ahead,
+            Pushed::First => {
+                core.registry.batcher_started();
+                core.runtime.spawn(Box::pin(batcher::run(Arc::clone(core), queue)));
+                1
+            }
+        };
+        core.observe(&Observation::Queued { event: &event, kind, waiting: ahead });
+        waiting.answer(&*core.runtime, wait).await
+    }
+
+    async fn act(&self, event: &EventId, operation: OperationId, action: Action) -> Result<Receipt, BookingError> {
+        self.submit(Command { event: event.clone(), operation, action }).await
+    }
+
+    async fn reserve(
+        &self,
+        event: &EventId,
+        operation: OperationId,
+        action: Action,
+    ) -> Result<Reservation, BookingError> {
+        match self.act(event, operation, action).await?.outcome {
+            Outcome::Reservation(reservation) => Ok(reservation),
+            Outcome::Inventory { .. } => Err(Rejection::OperationReused.into()),
+        }
+    }
+
+    /// Creates an event. Fill it with [`import`](Self::import).
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); [`Rejection::EventExists`] when there is one.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn create_event(
+        &self,
+        event: &EventId,
+        operation: OperationId,
+        terms: CreateEvent,
+    ) -> Result<Receipt, BookingError> {
+        self.act(event, operation, Action::CreateEvent(terms)).await
+    }
+
+    /// Adds inventory in chunks, and puts the event on sale with the last one. Answers how many tickets and pools were
+    /// new; what was there already keeps its state, so that a broken import is simply started again.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); chunks before the failed one stay imported.
+    ///
+    /// # Cancellation
+    ///
+    /// Chunks already sent stay imported.
+    pub async fn import(
+        &self,
+        event: &EventId,
+        tickets: Vec<(TicketId, Place)>,
+        pools: Vec<(PoolId, u32)>,
+    ) -> Result<u32, BookingError> {
+        let mut chunks: Vec<Import> = tickets
+            .chunks(IMPORT_CHUNK_MAX)
+            .map(|tickets| Import { tickets: tickets.to_vec(), ..Import::default() })
+            .chain(pools.chunks(IMPORT_CHUNK_MAX).map(|pools| Import { pools: pools.to_vec(), ..Import::default() }))
+            .collect();
+        match chunks.last_mut() {
+            Some(chunk) => chunk.last = true,
+            None => chunks.push(Import { last: true, ..Import::default() }),
+        }
+        let mut added: u32 = 0;
+        for chunk in chunks {
+            let receipt = self.act(event, self.new_operation_id(), Action::Import(chunk)).await?;
+            if let Outcome::Inventory { changed } = receipt.outcome {
+                added = added.saturating_add(changed);
+            }
+        }
+        Ok(added)
+    }
+
+    /// Keeps places for a customer until a deadline, all or none of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn hold(&self, event: &EventId, operation: OperationId, hold: Hold) -> Result<Reservation, BookingError> {
+        self.reserve(event, operation, Action::Hold(hold)).await
+    }
+
+    /// Moves a live hold's deadline to `ttl` from now (`None`: the policy's hold TTL), within the policy's maximum.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn extend(
+        &self,
+        event: &EventId,
+        operation: OperationId,
+        reservation: ReservationId,
+        customer: CustomerId,
+        ttl: Option<Duration>,
+    ) -> Result<Reservation, BookingError> {
+        self.reserve(event, operation, Action::Extend { reservation, customer, ttl }).await
+    }
+
+    /// Books what is held.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); [`Rejection::HoldExpired`] when the deadline has passed.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn confirm(
+        &self,
+        event: &EventId,
+        operation: OperationId,
+        reservation: ReservationId,
+        customer: CustomerId,
+    ) -> Result<Reservation, BookingError> {
+        self.reserve(event, operation, Action::Confirm { reservation, customer }).await
+    }
+
+    /// Gives a live hold back.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); [`Rejection::HoldExpired`] when the deadline has passed.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn release(
+        &self,
+        event: &EventId,
+        operation: OperationId,
+        reservation: ReservationId,
+        customer: CustomerId,
+    ) -> Result<Reservation, BookingError> {
+        self.reserve(event, operation, Action::Release { reservation, customer }).await
+    }
+
+    /// Gives a booking back.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn cancel(
+        &self,
+        event: &EventId,
+        operation: OperationId,
+        reservation: ReservationId,
+        customer: CustomerId,
+    ) -> Result<Reservation, BookingError> {
+        self.reserve(event, operation, Action::Cancel { reservation, customer }).await
+    }
+
+    /// Hands a live hold or a booking to another customer.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn transfer(
+        &self,
+        event: &EventId,
+        operation: OperationId,
+        transfer: Transfer,
+    ) -> Result<Reservation, BookingError> {
+        self.reserve(event, operation, Action::Transfer(transfer)).await
+    }
+
+    /// One bounded step of tidying up: settles at most `limit` expired holds, and purges at most `limit` operation
+    /// records and feed rows older than the policy's retention. The host drives it, as often as it likes, from as many
+    /// processes as it likes; what is sold never depends on it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store fails. Calling again is harmless.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless at any moment.
+    pub async fn sweep(&self, limit: usize) -> Result<Swept, StoreError> {
+        sweeper::sweep(&self.core, limit).await
+    }
+
+    /// Takes no more requests in, and waits until those taken in are answered, at most for `deadline`. Then those that
+    /// still wait are refused as shutting down.
+    ///
+    /// # Cancellation
+    ///
+    /// No more requests are taken in all the same.
+    pub async fn shutdown(&self, deadline: Duration) -> Drained {
+        self.core.registry.close();
+        match select(self.core.registry.idle(), self.core.runtime.sleep(deadline)).await {
+            Either::Left(_) => Drained::Completely,
+            Either::Right(_) => {
+                for queue in self.core.registry.queues() {
+                    for request in queue.drain() {
+                        request.answer(Err(Rejection::ShuttingDown.into()));
+                    }
+                }
+                Drained::DeadlinePassed
+            }
+        }
+    }
+}
