@@ -1,4 +1,54 @@
 //! Sell limited inventory in flash sales, from many server processes, without ever selling one place twice.
+//!
+//! A host embeds a [`BookingService`](booking::BookingService) over a [`Repository`](ports::Repository) (the store, which
+//! decides) and a [`Runtime`](ports::Runtime) (its own), and asks it to hold, confirm, release and so on. Requests that wait
+//! for the same event are combined: read once, decided in arrival order by the pure rules of the [`domain`], committed
+//! once. A [`Lock`](ports::Lock), where one is given, shares out the work between processes; what is sold never depends on it.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use ticket_reservation::adapters::memory::MemoryRepository;
+//! use ticket_reservation::booking::BookingService;
+//! use ticket_reservation::domain::{CreateEvent, CustomerId, EventId, Hold, Lines, PoolId};
+//! # #[cfg(feature = "tokio")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use ticket_reservation::adapters::tokio::TokioRuntime;
+//!
+//! let service = BookingService::builder(Arc::new(MemoryRepository::new()), Arc::new(TokioRuntime::current()?)).build()?;
+//! let event = EventId::new("gala-2027")?;
+//! let standing = PoolId::new("standing")?;
+//! service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await?;
+//! service.import(&event, vec![], vec![(standing.clone(), 200)]).await?;
+//!
+//! let (alice, reservation) = (CustomerId::new("alice")?, service.new_reservation_id());
+//! let hold = Hold::new(reservation, alice.clone(), Lines::merge([], [(standing, 2)])?);
+//! service.hold(&event, service.new_operation_id(), hold).await?;
+//! let booked = service.confirm(&event, service.new_operation_id(), reservation, alice).await?;
+//! assert_eq!(booked.lines.places(), 2);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default; each adds to the others, and without any there is no tokio in the tree.
+//!
+//! | feature | gives |
+//! | --- | --- |
+//! | (none) | [`domain`], [`ports`], [`booking`], [`adapters::memory`] |
+//! | `sqlite` | `adapters::sqlite`: a repository and a lease lock in files shared by the processes of one machine |
+//! | `tokio` | `adapters::tokio`: the runtime port on tokio |
+//! | `tracing` | `adapters::tracing`: what happens, as `tracing` events |
+//! | `conformance` | `conformance`: the suites that every repository and lock must pass |
+//!
+//! # Three kinds of "no"
+//!
+//! A business "no" is a [`Rejection`](domain::Rejection), a technical failure a [`StoreError`](ports::StoreError) that changed nothing, and an
+//! outcome that is not known is an [`OutcomeUnknown`](booking::OutcomeUnknown): asking again under the same
+//! [`OperationId`](domain::OperationId) resolves it, and happens at most once.
 #![doc(html_root_url = "https://docs.rs/ticket-reservation")]
 
 pub mod adapters;
@@ -6,3 +56,10 @@ pub mod booking;
 pub mod domain;
 mod locking;
 pub mod ports;
+
+pub use uuid;
+
+/// The README's example is compiled and run with the other documentation tests.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
