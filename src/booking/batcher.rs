@@ -12,7 +12,7 @@ use super::lock_plan::{Coverage, Guard};
 use super::queue::EventQueue;
 use super::request::{Answer, Request};
 use super::service::Core;
-use crate::domain::{Action, RecordKey, Rejection, Snapshot};
+use crate::domain::{Action, Record, RecordKey, Rejection, Snapshot};
 use crate::locking::{LeaseSet, keep_alive};
 use crate::ports::{
     Attempt, Group, GroupOutcome, LoadRequest, LockKey, Observation, RuntimeExt, StoreError, StoreErrorKind,
@@ -253,6 +253,10 @@ impl Batcher {
         guard: &Guard<'_>,
     ) -> Result<(Snapshot, Vec<Decision>), StoreError> {
         let mut records: HashSet<RecordKey> = batch.iter().flat_map(|request| request.command.records()).collect();
+        if self.queue.has_limit() {
+            let customers = batch.iter().filter_map(|request| request.command.receiving_customer());
+            records.extend(customers.cloned().map(RecordKey::Allowance));
+        }
         let areas: HashSet<_> = batch.iter().filter_map(|request| request.command.area().cloned()).collect();
         for _ in 0..LOADS_MAX {
             let request = LoadRequest {
@@ -268,6 +272,9 @@ impl Batcher {
                 records: request.records.len(),
                 took: self.core.runtime.now().saturating_duration_since(started),
             });
+            if let Some(Record::Event(event)) = snapshot.get(&RecordKey::Event).and_then(|it| it.record.as_ref()) {
+                self.queue.set_has_limit(event.limit_per_customer.is_some());
+            }
             match decide_all(&mut snapshot, batch, &self.core.policies, guard) {
                 Ok(decisions) => return Ok((snapshot, decisions)),
                 Err(missing) => records.extend(missing),
@@ -321,7 +328,9 @@ impl Batcher {
                     let event = self.queue.event();
                     self.core.observe(&Observation::Conflict { event, stale, requests: members.len() });
                     for index in members {
-                        self.decide_again_after_conflict(slots, *index);
+                        if let (_, Some(request)) = slots.take(*index) {
+                            self.decide_after_conflict(request);
+                        }
                     }
                 }
             }
@@ -355,18 +364,14 @@ impl Batcher {
                     hold.picked = picked;
                 }
             }
-            Again::Picks => {
-                request.lock_keys.clear();
-                if let Action::Hold(hold) = &mut request.command.action {
-                    hold.picked.clear();
-                }
-            }
+            // Others were faster: as good as a conflict.
+            Again::Picks => return self.decide_after_conflict(request),
         }
         self.carry_one(request);
     }
 
-    fn decide_again_after_conflict(&mut self, slots: &mut Slots, index: usize) {
-        let (_, Some(mut request)) = slots.take(index) else { return };
+    /// Another process was faster: it is decided anew, and what was picked for it is picked anew, a bounded number of times.
+    fn decide_after_conflict(&mut self, mut request: Request) {
         request.conflicts += 1;
         if let Action::Hold(hold) = &mut request.command.action
             && !hold.picked.is_empty()

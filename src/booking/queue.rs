@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::adaptive::Adaptive;
@@ -11,6 +12,8 @@ pub(super) struct EventQueue {
     event: EventId,
     inner: Mutex<Inner>,
     adaptive: Mutex<Adaptive>,
+    /// Whether the event limits what a customer may take, as last read: saves asking for allowances in a second load.
+    has_limit: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +36,7 @@ pub(super) enum Pushed {
 
 impl EventQueue {
     pub(super) fn new(event: EventId) -> Self {
-        Self { event, inner: Mutex::default(), adaptive: Mutex::default() }
+        Self { event, inner: Mutex::default(), adaptive: Mutex::default(), has_limit: AtomicBool::new(false) }
     }
 
     pub(super) fn event(&self) -> &EventId {
@@ -60,6 +63,14 @@ impl EventQueue {
             inner.running = true;
             Pushed::First
         }
+    }
+
+    pub(super) fn has_limit(&self) -> bool {
+        self.has_limit.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_has_limit(&self, has_limit: bool) {
+        self.has_limit.store(has_limit, Ordering::Relaxed);
     }
 
     /// What the event's batchers have learned about conflicts. Only the one at work looks at it.

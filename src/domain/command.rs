@@ -240,6 +240,16 @@ impl Command {
         keys
     }
 
+    /// The customer who gets places by this command, and whose allowance it needs where the event limits them.
+    #[must_use]
+    pub fn receiving_customer(&self) -> Option<&CustomerId> {
+        match &self.action {
+            Action::Hold(hold) => Some(&hold.customer),
+            Action::Transfer(transfer) => Some(&transfer.to),
+            _ => None,
+        }
+    }
+
     /// The area whose free tickets best available chooses from.
     #[must_use]
     pub fn area(&self) -> Option<&AreaId> {
