@@ -5,7 +5,6 @@ use super::time::Timestamp;
 
 /// The answer to a command that took effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
 pub struct Receipt {
     /// The operation it answers.
     pub operation: OperationId,
