@@ -1,22 +1,20 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::config::{LockPolicy, LockScope};
+use super::core::Core;
 use super::decisions::{Again, Decision, Verdict, decide_all};
 use super::error::{BookingError, OutcomeUnknown};
 use super::grouping::{DecisionGroup, group};
-use super::lock_plan::{Coverage, Guard};
+use super::lock_plan::Guard;
+use super::locks::Locks;
 use super::queue::EventQueue;
 use super::request::{Answer, Request};
-use super::service::Core;
+use super::slots::Slots;
 use crate::domain::{Action, Record, RecordKey, Rejection, Snapshot};
-use crate::locking::{LeaseSet, keep_alive};
-use crate::ports::{
-    Attempt, Group, GroupOutcome, LoadRequest, LockKey, Observation, RuntimeExt, StoreError, StoreErrorKind,
-};
+use crate::ports::{Group, GroupOutcome, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
 
 /// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
 const LOADS_MAX: usize = 4;
@@ -28,10 +26,11 @@ const PAUSE_MAX: Duration = Duration::from_millis(8);
 /// Takes what waits for one event out of its queue, batch after batch, until nothing waits.
 pub(super) async fn run(core: Arc<Core>, queue: Arc<EventQueue>) {
     let mut ended = Ended { core: Arc::clone(&core), queue: Arc::clone(&queue), normally: false };
-    let mut batcher = Batcher { core, queue, leases: LeaseSet::default(), carried: Vec::new(), pause: PAUSE_MIN };
+    let mut locks = Locks::new(Arc::clone(&core), Arc::clone(&queue));
+    let mut batcher = Batcher { core, queue, carried: Vec::new(), pause: PAUSE_MIN };
     while let Some(batch) = batcher.next_batch() {
-        batcher.round(batch).await;
-        batcher.give_up_leases();
+        batcher.round(batch, &mut locks).await;
+        locks.give_up(&batcher.carried);
         yield_once().await;
     }
     ended.normally = true;
@@ -71,7 +70,6 @@ impl Drop for Ended {
 struct Batcher {
     core: Arc<Core>,
     queue: Arc<EventQueue>,
-    leases: LeaseSet,
     /// Requests to decide again, in arrival order.
     carried: Vec<Request>,
     pause: Duration,
@@ -89,35 +87,24 @@ impl Batcher {
     }
 
     /// One batch from load to answer. What is to be decided again is carried into the next round.
-    async fn round(&mut self, batch: Vec<Request>) {
+    async fn round(&mut self, batch: Vec<Request>, locks: &mut Locks) {
         let batch = self.drop_overdue(batch);
         if batch.is_empty() {
             return;
         }
         let before = batch.len();
-        let coverage = self.coverage();
-        self.leases.begin_round();
-        self.take_locks(&coverage, &batch).await;
-        let core = Arc::clone(&self.core);
-        let leases = std::mem::take(&mut self.leases);
-        let work = self.decide_and_commit(&coverage, &leases, batch);
-        match &core.lock {
-            Some(lock) if !leases.is_empty() => {
-                keep_alive(&**lock, &leases, core.limits.lock_ttl, &*core.runtime, &*core.observer, work).await;
-            }
-            _ => work.await,
-        }
-        self.leases = leases;
-        self.pause_after(before).await;
+        locks.begin_round(&batch).await;
+        locks.keep_during(self.decide_and_commit(locks, batch)).await;
+        self.pause_after(before, locks).await;
     }
 
     /// A round that answered nobody is followed by a short pause, which others use.
-    async fn pause_after(&mut self, before: usize) {
+    async fn pause_after(&mut self, before: usize, locks: &mut Locks) {
         if self.carried.len() < before {
             self.pause = PAUSE_MIN;
             return;
         }
-        self.give_up_leases();
+        locks.give_up(&self.carried);
         let pause = self.core.runtime.jittered(self.pause);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
         self.core.runtime.sleep(pause).await;
@@ -143,94 +130,10 @@ impl Batcher {
         kept
     }
 
-    // ---- locks
-
-    fn coverage(&self) -> Coverage {
-        match self.core.lock_policy {
-            LockPolicy::Never => Coverage::Nothing,
-            LockPolicy::Always(scope) => Coverage::Everything(scope),
-            LockPolicy::Adaptive => match self.queue.adaptive().hot() {
-                Some(hot) => Coverage::Records(hot),
-                None => Coverage::Nothing,
-            },
-        }
-    }
-
-    fn keys_of(&self, coverage: &Coverage, request: &Request) -> Vec<LockKey> {
-        match coverage {
-            Coverage::Nothing => Vec::new(),
-            Coverage::Everything(LockScope::Event) => coverage.named(self.queue.event(), &request.command),
-            _ if !request.lock_keys.is_empty() => request.lock_keys.clone(),
-            _ => coverage.named(self.queue.event(), &request.command),
-        }
-    }
-
-    /// Asks for every lock that the batch is known to need and that is not held yet: one round trip, an answer per key.
-    async fn take_locks(&mut self, coverage: &Coverage, batch: &[Request]) {
-        let Some(lock) = self.core.lock.clone() else { return };
-        let wanted: BTreeSet<LockKey> = batch
-            .iter()
-            .flat_map(|request| self.keys_of(coverage, request))
-            .filter(|key| !self.leases.holds(key))
-            .collect();
-        if wanted.is_empty() {
-            return;
-        }
-        let wanted: Vec<LockKey> = wanted.into_iter().collect();
-        let started = self.core.runtime.now();
-        match lock.acquire_each(&wanted, self.core.limits.lock_ttl).await {
-            Ok(attempts) => {
-                let mut granted = 0;
-                for attempt in attempts {
-                    if let Attempt::Granted(lease) = attempt {
-                        granted += 1;
-                        self.leases.insert(lease, started);
-                    }
-                }
-                let took = self.core.runtime.now().saturating_duration_since(started);
-                let contended = wanted.len().saturating_sub(granted);
-                self.core.observe(&Observation::Locked { event: self.queue.event(), granted, contended, took });
-                self.queue.adaptive().locked(contended > 0);
-            }
-            Err(error) => {
-                self.leases.go_without();
-                self.core.observe(&Observation::LockFailed { error: &error });
-            }
-        }
-    }
-
-    /// Keeps the locks of those waiting requests that have all of theirs, and gives the others back. Keeping part of
-    /// what a request needs would let two processes wait for each other.
-    fn give_up_leases(&mut self) {
-        let Some(lock) = self.core.lock.clone().filter(|_| !self.leases.is_empty()) else { return };
-        let coverage = self.coverage();
-        let mut keep = BTreeSet::new();
-        let mut look = |request: &Request| {
-            let keys = self.keys_of(&coverage, request);
-            if keys.iter().all(|key| self.leases.holds(key)) {
-                keep.extend(keys);
-            }
-        };
-        self.carried.iter().for_each(&mut look);
-        self.queue.peek(self.core.limits.batch_max, look);
-        let limits = &self.core.limits;
-        let now = self.core.runtime.now();
-        let given_up = self.leases.take_except(&keep, now, limits.lease_tenure_max, limits.lease_batches_max);
-        if !given_up.is_empty() {
-            let core = Arc::clone(&self.core);
-            self.core.runtime.spawn(Box::pin(async move {
-                if let Err(error) = lock.release(given_up).await {
-                    core.observe(&Observation::LockFailed { error: &error });
-                }
-            }));
-        }
-    }
-
     // ---- load and decide
 
-    async fn decide_and_commit(&mut self, coverage: &Coverage, leases: &LeaseSet, batch: Vec<Request>) {
-        let guard = Guard { coverage, leases };
-        let (snapshot, decisions) = match self.load_and_decide(&batch, &guard).await {
+    async fn decide_and_commit(&mut self, locks: &Locks, batch: Vec<Request>) {
+        let (snapshot, decisions) = match self.load_and_decide(&batch, &locks.guard()).await {
             Ok(decided) => decided,
             Err(error) => return self.store_failed(batch, &error),
         };
@@ -441,34 +344,5 @@ impl Batcher {
             }
         }
         self.carried.sort_by_key(Request::arrival);
-    }
-}
-
-/// The requests of a batch beside their decisions: each is taken out once, when it is answered or carried on.
-struct Slots {
-    requests: Vec<Option<Request>>,
-    decisions: Vec<Option<Decision>>,
-}
-
-impl Slots {
-    fn new(requests: Vec<Request>, decisions: Vec<Decision>) -> Self {
-        Self {
-            requests: requests.into_iter().map(Some).collect(),
-            decisions: decisions.into_iter().map(Some).collect(),
-        }
-    }
-
-    /// The verdict and the request of the decision at `index`; no request for what no caller asked for.
-    fn take(&mut self, index: usize) -> (Verdict, Option<Request>) {
-        match self.decisions.get_mut(index).and_then(Option::take) {
-            Some(Decision { request, verdict, .. }) => {
-                (verdict, request.and_then(|request| self.requests.get_mut(request).and_then(Option::take)))
-            }
-            None => (Verdict::Again(Again::MoreLapsed), None),
-        }
-    }
-
-    fn into_rest(self) -> impl Iterator<Item = Request> {
-        self.requests.into_iter().flatten()
     }
 }

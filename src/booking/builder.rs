@@ -4,6 +4,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::config::{Contention, Limits, LockPolicy};
+use super::core::Core;
+use super::registry::Registry;
 use super::service::BookingService;
 use crate::domain::{InvalidPolicies, Policies};
 use crate::ports::{Lock, NoObserver, Observer, Repository, Runtime};
@@ -24,14 +26,14 @@ pub enum InvalidConfig {
 #[derive(Debug)]
 #[must_use]
 pub struct BookingServiceBuilder {
-    pub(super) repository: Arc<dyn Repository>,
-    pub(super) runtime: Arc<dyn Runtime>,
-    pub(super) lock: Option<Arc<dyn Lock>>,
-    pub(super) lock_policy: Option<LockPolicy>,
-    pub(super) observer: Arc<dyn Observer>,
-    pub(super) policies: Policies,
-    pub(super) contention: Contention,
-    pub(super) limits: Limits,
+    repository: Arc<dyn Repository>,
+    runtime: Arc<dyn Runtime>,
+    lock: Option<Arc<dyn Lock>>,
+    lock_policy: Option<LockPolicy>,
+    observer: Arc<dyn Observer>,
+    policies: Policies,
+    contention: Contention,
+    limits: Limits,
 }
 
 impl BookingServiceBuilder {
@@ -95,6 +97,17 @@ impl BookingServiceBuilder {
         if needs_lock && self.lock.is_none() {
             return Err(InvalidConfig::NoLock);
         }
-        Ok(BookingService::new(self))
+        let default_policy = if self.lock.is_some() { LockPolicy::Adaptive } else { LockPolicy::Never };
+        Ok(BookingService::new(Core {
+            repository: self.repository,
+            runtime: self.runtime,
+            lock: self.lock,
+            lock_policy: self.lock_policy.unwrap_or(default_policy),
+            observer: self.observer,
+            policies: self.policies,
+            contention: self.contention,
+            limits: self.limits,
+            registry: Registry::default(),
+        }))
     }
 }

@@ -14,14 +14,17 @@ mod answer;
 mod batcher;
 mod builder;
 mod config;
+mod core;
 mod decisions;
 mod error;
 mod grouping;
 mod lock_plan;
+mod locks;
 mod queue;
 mod registry;
 mod request;
 mod service;
+mod slots;
 mod sweeper;
 
 pub use builder::{BookingServiceBuilder, InvalidConfig};

@@ -6,42 +6,23 @@ use futures_util::future::{Either, select};
 use super::answer::Waiting;
 use super::batcher;
 use super::builder::BookingServiceBuilder;
-use super::config::{Contention, Limits, LockPolicy};
+use super::config::Contention;
+use super::core::Core;
 use super::error::BookingError;
 use super::queue::Pushed;
-use super::registry::{Drained, Registry};
+use super::registry::Drained;
 use super::request::Request;
 use super::sweeper::{self, Swept};
 use crate::domain::{
     Action, Command, CreateEvent, CustomerId, EventId, Hold, IMPORT_CHUNK_MAX, Import, OperationId, Outcome, Place,
-    Policies, PoolId, Receipt, Rejection, Reservation, ReservationId, TicketId, Transfer,
+    PoolId, Receipt, Rejection, Reservation, ReservationId, TicketId, Transfer,
 };
-use crate::ports::{Lock, Observation, Observer, Repository, Runtime, RuntimeExt, StoreError};
+use crate::ports::{Observation, Repository, Runtime, RuntimeExt, StoreError};
 
 /// Sells an event's places. One service is shared by all tasks of a process; cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct BookingService {
     core: Arc<Core>,
-}
-
-/// What the service's parts share.
-#[derive(Debug)]
-pub(super) struct Core {
-    pub(super) repository: Arc<dyn Repository>,
-    pub(super) runtime: Arc<dyn Runtime>,
-    pub(super) lock: Option<Arc<dyn Lock>>,
-    pub(super) lock_policy: LockPolicy,
-    pub(super) observer: Arc<dyn Observer>,
-    pub(super) policies: Policies,
-    pub(super) contention: Contention,
-    pub(super) limits: Limits,
-    pub(super) registry: Registry,
-}
-
-impl Core {
-    pub(super) fn observe(&self, observation: &Observation<'_>) {
-        self.observer.observe(observation);
-    }
 }
 
 impl BookingService {
@@ -50,19 +31,7 @@ impl BookingService {
         BookingServiceBuilder::new(repository, runtime)
     }
 
-    pub(super) fn new(parts: BookingServiceBuilder) -> Self {
-        let default_policy = if parts.lock.is_some() { LockPolicy::Adaptive } else { LockPolicy::Never };
-        let core = Core {
-            repository: parts.repository,
-            runtime: parts.runtime,
-            lock: parts.lock,
-            lock_policy: parts.lock_policy.unwrap_or(default_policy),
-            observer: parts.observer,
-            policies: parts.policies,
-            contention: parts.contention,
-            limits: parts.limits,
-            registry: Registry::default(),
-        };
+    pub(super) fn new(core: Core) -> Self {
         Self { core: Arc::new(core) }
     }
 

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
+use super::core::Core;
 use super::decisions::{Again, Decision, Verdict};
 use super::grouping::group;
-use super::service::Core;
 use crate::domain::{EventId, RecordKey, ReservationId, View, expire};
 use crate::ports::{Group, GroupOutcome, LoadRequest, Observation, Purged, StoreError};
 

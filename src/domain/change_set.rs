@@ -1,5 +1,6 @@
 use super::receipt::Receipt;
-use super::record::{Record, RecordKey};
+use super::record::Record;
+use super::record_key::RecordKey;
 use super::time::Timestamp;
 
 /// What a decided command changes: whole records, and the answer that is true once they are committed.

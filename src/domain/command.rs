@@ -1,12 +1,11 @@
 use std::time::Duration;
 
+use super::action_kind::ActionKind;
 use super::best_available::BestAvailable;
 use super::event::SalesWindow;
-use super::fingerprint::Fingerprint;
 use super::ids::{AreaId, BlockReason, CustomerId, EventId, OperationId, PoolId, ReservationId, TicketId};
 use super::lines::{InvalidLines, LINES_MAX, Lines};
-use super::operation::ActionKind;
-use super::record::RecordKey;
+use super::record_key::RecordKey;
 use super::ticket::Place;
 
 /// Most tickets and pools of one [`Import`] chunk.
@@ -178,12 +177,6 @@ impl Command {
             Action::Block { .. } => ActionKind::Block,
             Action::Unblock { .. } => ActionKind::Unblock,
         }
-    }
-
-    /// A digest of everything the caller asked for.
-    #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self)
     }
 
     /// Refuses what no store needs to be asked about. Tickets named twice are asked for once.

@@ -16,7 +16,9 @@ pub struct Fingerprint(Uuid);
 const NAMESPACE: Uuid = Uuid::from_u128(0x8c9f_61c2_3d5e_4b0a_9d57_20f4_7a61_e3b8);
 
 impl Fingerprint {
-    pub(super) fn of(command: &Command) -> Self {
+    /// The digest of everything that a command asks for, whatever its operation id.
+    #[must_use]
+    pub fn of(command: &Command) -> Self {
         let mut text = Encoder(Vec::with_capacity(128));
         text.text(command.event.as_str());
         text.text(command.kind().name());

@@ -1,5 +1,5 @@
+use super::action_kind::ActionKind;
 use super::ids::OperationId;
-use super::operation::ActionKind;
 use super::reservation::Reservation;
 use super::time::Timestamp;
 

@@ -2,7 +2,8 @@ use std::collections::HashMap;
 
 use super::change_set::ChangeSet;
 use super::ids::{AreaId, CustomerId, EventId, PoolId, ReservationId, TicketId};
-use super::record::{RecordKey, Versioned};
+use super::record::Versioned;
+use super::record_key::RecordKey;
 use super::time::Timestamp;
 
 /// Whose expired holds a list of them is.

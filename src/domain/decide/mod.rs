@@ -7,14 +7,16 @@ mod reservation;
 
 use std::time::Duration;
 
+use super::action_kind::ActionKind;
 use super::change_set::ChangeSet;
 use super::command::{Action, Command};
 use super::fingerprint::Fingerprint;
 use super::ids::ReservationId;
-use super::operation::{ActionKind, OperationRecord, Recorded};
+use super::operation::{OperationRecord, Recorded};
 use super::policies::Policies;
 use super::receipt::{Outcome, Receipt};
-use super::record::{Record, RecordKey};
+use super::record::Record;
+use super::record_key::RecordKey;
 use super::rejection::Rejection;
 use super::reservation::ReservationState;
 use super::time::Timestamp;
@@ -35,7 +37,7 @@ pub const OPERATION_CLOCK_SKEW_MAX: Duration = Duration::from_secs(24 * 60 * 60)
 /// [`Rejection`] when the rules say no. Nothing changes then.
 pub fn decide(view: &mut View<'_>, command: &Command, policies: &Policies) -> Result<ChangeSet, Rejection> {
     command.check()?;
-    let fingerprint = command.fingerprint();
+    let fingerprint = Fingerprint::of(command);
     if let Some((operation, at)) = view.operation(command.operation) {
         return repeat(view, command, operation, at, fingerprint);
     }
@@ -93,7 +95,7 @@ pub fn void(view: &mut View<'_>, command: &Command) -> ChangeSet {
     let at = view.now();
     let record = OperationRecord {
         event: command.event.clone(),
-        fingerprint: command.fingerprint(),
+        fingerprint: Fingerprint::of(command),
         recorded: Recorded::Voided,
     };
     let write = (RecordKey::Operation(command.operation), Record::Operation(record));

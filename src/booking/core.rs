@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use super::config::{Contention, Limits, LockPolicy};
+use super::registry::Registry;
+use crate::domain::Policies;
+use crate::ports::{Lock, Observation, Observer, Repository, Runtime};
+
+/// What the service's parts share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) lock: Option<Arc<dyn Lock>>,
+    pub(super) lock_policy: LockPolicy,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) policies: Policies,
+    pub(super) contention: Contention,
+    pub(super) limits: Limits,
+    pub(super) registry: Registry,
+}
+
+impl Core {
+    pub(super) fn observe(&self, observation: &Observation<'_>) {
+        self.observer.observe(observation);
+    }
+}

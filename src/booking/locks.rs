@@ -1,0 +1,123 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::config::{LockPolicy, LockScope};
+use super::core::Core;
+use super::lock_plan::{Coverage, Guard};
+use super::queue::EventQueue;
+use super::request::Request;
+use crate::locking::{LeaseSet, keep_alive};
+use crate::ports::{Attempt, LockKey, Observation};
+
+/// The locks of one batcher, from round to round.
+#[derive(Debug)]
+pub(super) struct Locks {
+    core: Arc<Core>,
+    queue: Arc<EventQueue>,
+    leases: LeaseSet,
+    coverage: Coverage,
+}
+
+impl Locks {
+    pub(super) fn new(core: Arc<Core>, queue: Arc<EventQueue>) -> Self {
+        Self { core, queue, leases: LeaseSet::default(), coverage: Coverage::Nothing }
+    }
+
+    /// Says what needs a lock in this round, and asks for every lock that the batch is known to need and that is not held
+    /// yet: one round trip, an answer per key.
+    pub(super) async fn begin_round(&mut self, batch: &[Request]) {
+        self.coverage = self.coverage_now();
+        self.leases.begin_round();
+        let Some(lock) = &self.core.lock else { return };
+        let wanted: BTreeSet<LockKey> =
+            batch.iter().flat_map(|request| self.keys_of(request)).filter(|key| !self.leases.holds(key)).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let wanted: Vec<LockKey> = wanted.into_iter().collect();
+        let started = self.core.runtime.now();
+        match lock.acquire_each(&wanted, self.core.limits.lock_ttl).await {
+            Ok(attempts) => {
+                let mut granted = 0;
+                for attempt in attempts {
+                    if let Attempt::Granted(lease) = attempt {
+                        granted += 1;
+                        self.leases.insert(lease, started);
+                    }
+                }
+                let took = self.core.runtime.now().saturating_duration_since(started);
+                let contended = wanted.len().saturating_sub(granted);
+                self.core.observe(&Observation::Locked { event: self.queue.event(), granted, contended, took });
+                self.queue.adaptive().locked(contended > 0);
+            }
+            Err(error) => {
+                self.leases.go_without();
+                self.core.observe(&Observation::LockFailed { error: &error });
+            }
+        }
+    }
+
+    /// Lets through what the locks of this round cover.
+    pub(super) fn guard(&self) -> Guard<'_> {
+        Guard { coverage: &self.coverage, leases: &self.leases }
+    }
+
+    /// Runs the round's work, and keeps its leases alive meanwhile.
+    pub(super) async fn keep_during<T>(&self, work: impl Future<Output = T>) -> T {
+        let core = &self.core;
+        match &core.lock {
+            Some(lock) if !self.leases.is_empty() => {
+                keep_alive(&**lock, &self.leases, core.limits.lock_ttl, &*core.runtime, &*core.observer, work).await
+            }
+            _ => work.await,
+        }
+    }
+
+    /// Keeps the locks of those waiting requests that have all of theirs, and gives the others back. Keeping part of
+    /// what a request needs would let two processes wait for each other.
+    pub(super) fn give_up(&mut self, carried: &[Request]) {
+        let Some(lock) = self.core.lock.clone().filter(|_| !self.leases.is_empty()) else { return };
+        self.coverage = self.coverage_now();
+        let mut keep = BTreeSet::new();
+        let mut look = |request: &Request| {
+            let keys = self.keys_of(request);
+            if keys.iter().all(|key| self.leases.holds(key)) {
+                keep.extend(keys);
+            }
+        };
+        carried.iter().for_each(&mut look);
+        self.queue.peek(self.core.limits.batch_max, look);
+        let limits = &self.core.limits;
+        let now = self.core.runtime.now();
+        let given_up = self.leases.take_except(&keep, now, limits.lease_tenure_max, limits.lease_batches_max);
+        if !given_up.is_empty() {
+            let core = Arc::clone(&self.core);
+            self.core.runtime.spawn(Box::pin(async move {
+                if let Err(error) = lock.release(given_up).await {
+                    core.observe(&Observation::LockFailed { error: &error });
+                }
+            }));
+        }
+    }
+
+    fn coverage_now(&self) -> Coverage {
+        match self.core.lock_policy {
+            LockPolicy::Never => Coverage::Nothing,
+            LockPolicy::Always(scope) => Coverage::Everything(scope),
+            LockPolicy::Adaptive => self.queue.adaptive().hot().map_or(Coverage::Nothing, Coverage::Records),
+        }
+    }
+
+    /// The locks that a request is known to need: found when it was last decided, or named by its own words.
+    fn keys_of(&self, request: &Request) -> Vec<LockKey> {
+        match &self.coverage {
+            Coverage::Nothing => Vec::new(),
+            Coverage::Everything(LockScope::Ticket | LockScope::Area) | Coverage::Records(_)
+                if !request.lock_keys.is_empty() =>
+            {
+                request.lock_keys.clone()
+            }
+            coverage => coverage.named(self.queue.event(), &request.command),
+        }
+    }
+}

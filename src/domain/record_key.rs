@@ -1,0 +1,19 @@
+use super::ids::{CustomerId, OperationId, PoolId, ReservationId, TicketId};
+
+/// Names one record of an event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RecordKey {
+    /// The event itself.
+    Event,
+    /// A numbered place.
+    Ticket(TicketId),
+    /// A counted area.
+    Pool(PoolId),
+    /// What one customer has taken of the event.
+    Allowance(CustomerId),
+    /// A reservation. Its id names it in all events: the record found may belong to another one.
+    Reservation(ReservationId),
+    /// A recorded operation. Its id names it in all events: the record found may belong to another one.
+    Operation(OperationId),
+}
