@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::backoff::{Backoff, Stall};
 use super::core::Core;
 use super::decisions::{Again, Decision, Verdict, decide_all};
 use super::error::{BookingError, OutcomeUnknown};
@@ -19,15 +20,18 @@ use crate::ports::{Group, GroupOutcome, LoadRequest, Observation, RuntimeExt, St
 /// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
 const LOADS_MAX: usize = 4;
 
-/// The first pause after a round that got nowhere; it doubles up to [`PAUSE_MAX`] as long as none does.
-const PAUSE_MIN: Duration = Duration::from_micros(250);
-const PAUSE_MAX: Duration = Duration::from_millis(8);
+/// What a request that does not wait for others is told to wait before it asks again: a few commits of theirs.
+const RETRY_AFTER: Duration = Duration::from_millis(8);
+
+/// How many batches' worth of requests may wait for locks while others go on.
+const PARKED_BATCHES_MAX: usize = 4;
 
 /// Takes what waits for one event out of its queue, batch after batch, until nothing waits.
 pub(super) async fn run(core: Arc<Core>, queue: Arc<EventQueue>) {
     let mut ended = Ended { core: Arc::clone(&core), queue: Arc::clone(&queue), normally: false };
     let mut locks = Locks::new(Arc::clone(&core), Arc::clone(&queue));
-    let mut batcher = Batcher { core, queue, carried: Vec::new(), pause: PAUSE_MIN };
+    let mut batcher =
+        Batcher { core, queue, carried: Vec::new(), backoff: Backoff::default(), stall: None, found_locks: false };
     while let Some(batch) = batcher.next_batch() {
         batcher.round(batch, &mut locks).await;
         locks.give_up(&batcher.carried);
@@ -72,7 +76,11 @@ struct Batcher {
     queue: Arc<EventQueue>,
     /// Requests to decide again, in arrival order.
     carried: Vec<Request>,
-    pause: Duration,
+    backoff: Backoff,
+    /// What kept requests of this round from being answered.
+    stall: Option<Stall>,
+    /// In this round a request was found to need locks that it had not asked for yet.
+    found_locks: bool,
 }
 
 impl Batcher {
@@ -82,7 +90,11 @@ impl Batcher {
             return self.queue.take_or_stop(most);
         }
         let mut batch = std::mem::take(&mut self.carried);
-        batch.extend(self.queue.take(most.saturating_sub(batch.len())));
+        // Those who wait for locks do not keep others from going on.
+        let parked = batch.iter().filter(|request| request.is_parked).count();
+        if parked < most.saturating_mul(PARKED_BATCHES_MAX) {
+            batch.extend(self.queue.take(most.saturating_sub(batch.len() - parked)));
+        }
         Some(batch)
     }
 
@@ -94,19 +106,39 @@ impl Batcher {
         }
         let before = batch.len();
         locks.begin_round(&batch).await;
-        locks.keep_during(self.decide_and_commit(locks, batch)).await;
+        let batch = self.set_aside_unlocked(batch, locks);
+        if !batch.is_empty() {
+            locks.keep_during(self.decide_and_commit(locks, batch)).await;
+        }
         self.pause_after(before, locks).await;
+    }
+
+    /// Requests whose locks are held elsewhere wait for the next round, or are refused if they do not wait for others.
+    fn set_aside_unlocked(&mut self, batch: Vec<Request>, locks: &Locks) -> Vec<Request> {
+        let mut ready = Vec::with_capacity(batch.len());
+        for mut request in batch {
+            request.is_parked = !locks.cover(&request);
+            if !request.is_parked && ready.len() < self.core.limits.batch_max {
+                ready.push(request);
+            } else if request.is_parked && request.rejects_contention && !request.is_uncertain() {
+                self.refuse_contended(request);
+            } else {
+                self.stall = Some(Stall::Lock);
+                self.carried.push(request);
+            }
+        }
+        ready
     }
 
     /// A round that answered nobody is followed by a short pause, which others use.
     async fn pause_after(&mut self, before: usize, locks: &mut Locks) {
-        if self.carried.len() < before {
-            self.pause = PAUSE_MIN;
-            return;
+        let stall = self.stall.take().unwrap_or(Stall::Conflict);
+        let found_locks = std::mem::take(&mut self.found_locks);
+        if self.carried.len() < before || found_locks {
+            return self.backoff.reset();
         }
         locks.give_up(&self.carried);
-        let pause = self.core.runtime.jittered(self.pause);
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        let pause = self.core.runtime.jittered(self.backoff.next(stall));
         self.core.runtime.sleep(pause).await;
     }
 
@@ -258,10 +290,8 @@ impl Batcher {
     fn decide_again(&mut self, mut request: Request, again: Again) {
         match again {
             Again::MoreLapsed => {}
-            Again::Locks(..) if request.rejects_contention && !request.lock_keys.is_empty() => {
-                return self.refuse_contended(request);
-            }
             Again::Locks(keys, picked) => {
+                self.found_locks = true;
                 request.lock_keys = keys;
                 if let Action::Hold(hold) = &mut request.command.action {
                     hold.picked = picked;
@@ -291,7 +321,7 @@ impl Batcher {
     }
 
     fn refuse_contended(&self, request: Request) {
-        let retry_after = self.core.runtime.jittered(PAUSE_MAX);
+        let retry_after = self.core.runtime.jittered(RETRY_AFTER);
         self.answer(request, Err(Rejection::Contended { retry_after }.into()));
     }
 
@@ -301,6 +331,7 @@ impl Batcher {
     }
 
     fn store_failed(&mut self, requests: Vec<Request>, error: &StoreError) {
+        self.stall = Some(Stall::Store);
         self.core.observe(&Observation::StoreFailed { event: self.queue.event(), error });
         for mut request in requests {
             request.store_failures += 1;

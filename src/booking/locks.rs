@@ -57,6 +57,11 @@ impl Locks {
         }
     }
 
+    /// Whether every lock that a request is known to need is held in this round.
+    pub(super) fn cover(&self, request: &Request) -> bool {
+        self.leases.cover(&self.keys_of(request).into_iter().collect())
+    }
+
     /// Lets through what the locks of this round cover.
     pub(super) fn guard(&self) -> Guard<'_> {
         Guard { coverage: &self.coverage, leases: &self.leases }

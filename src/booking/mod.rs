@@ -11,6 +11,7 @@
 
 mod adaptive;
 mod answer;
+mod backoff;
 mod batcher;
 mod builder;
 mod config;

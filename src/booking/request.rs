@@ -65,6 +65,8 @@ pub(super) struct Request {
     pub(super) store_failures: u32,
     /// The locks it was found to need when it last had to wait for some.
     pub(super) lock_keys: Vec<LockKey>,
+    /// Whether it waits for a lock that another process holds.
+    pub(super) is_parked: bool,
     /// How the store failed when its outcome became unknown.
     pub(super) unknown: Option<StoreError>,
     phase: Phase,
@@ -88,6 +90,7 @@ impl Request {
             conflicts: 0,
             store_failures: 0,
             lock_keys: Vec::new(),
+            is_parked: false,
             unknown: None,
             phase: phase.clone(),
             answer,
