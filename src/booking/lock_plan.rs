@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::config::LockScope;
-use crate::domain::{Action, Command, EventId, Record, RecordKey, Snapshot, TicketId};
+use crate::domain::{EventId, Record, RecordKey, Snapshot};
 use crate::locking::LeaseSet;
 use crate::ports::LockKey;
 
@@ -17,23 +17,8 @@ pub(super) enum Coverage {
 }
 
 impl Coverage {
-    /// The locks that a command needs, as far as its own words tell. What it needs beyond them is found when it is decided.
-    pub(super) fn named(&self, event: &EventId, command: &Command) -> Vec<LockKey> {
-        match self {
-            Self::Nothing => Vec::new(),
-            Self::Everything(LockScope::Event) => event_key(event).into_iter().collect(),
-            Self::Everything(LockScope::Area) => {
-                command.area().and_then(|area| key(event, "area", area.as_str())).into_iter().collect()
-            }
-            Self::Everything(LockScope::Ticket) => {
-                named_records(command).iter().filter_map(|record| record_key(event, record)).collect()
-            }
-            Self::Records(hot) => named_records(command)
-                .iter()
-                .filter(|record| hot.contains(*record))
-                .filter_map(|record| record_key(event, record))
-                .collect(),
-        }
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
     }
 
     /// The locks that a decision needs which changes something: those of the tickets and pools it depends on.
@@ -67,7 +52,7 @@ pub(super) struct Guard<'a> {
 impl Guard<'_> {
     /// All locks that the decision needs, if one of them is not held; none if it may go on.
     pub(super) fn lacking(&self, touched: &[RecordKey], written: &[RecordKey], snapshot: &Snapshot) -> Vec<LockKey> {
-        if matches!(self.coverage, Coverage::Nothing) {
+        if self.coverage.is_nothing() {
             return Vec::new();
         }
         let needed = self.coverage.of_decision(touched, written, snapshot);
@@ -77,16 +62,6 @@ impl Guard<'_> {
 
 fn is_inventory(record: &RecordKey) -> bool {
     matches!(record, RecordKey::Ticket(_) | RecordKey::Pool(_))
-}
-
-fn named_records(command: &Command) -> Vec<RecordKey> {
-    let tickets = |ids: &[TicketId]| ids.iter().cloned().map(RecordKey::Ticket).collect();
-    match &command.action {
-        // An event that is being filled is not sold yet.
-        Action::Import(_) | Action::CreateEvent(_) => Vec::new(),
-        Action::Block { tickets: ids, .. } | Action::Unblock { tickets: ids } => tickets(ids),
-        _ => command.records().into_iter().filter(is_inventory).collect(),
-    }
 }
 
 fn record_key(event: &EventId, record: &RecordKey) -> Option<LockKey> {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::config::{LockPolicy, LockScope};
+use super::config::LockPolicy;
 use super::core::Core;
 use super::lock_plan::{Coverage, Guard};
 use super::queue::EventQueue;
@@ -23,14 +23,20 @@ impl Locks {
         Self { core, queue, leases: LeaseSet::default(), coverage: Coverage::Nothing }
     }
 
-    /// Says what needs a lock in this round, and asks for every lock that the batch is known to need and that is not held
+    /// Says what needs a lock in this round, and asks for every lock that the batch was found to need and that is not held
     /// yet: one round trip, an answer per key.
+    ///
+    /// What a request needs is found by deciding it: one that is refused needs no lock, and of one that is not, nothing
+    /// is committed before it has them all.
     pub(super) async fn begin_round(&mut self, batch: &[Request]) {
         self.coverage = self.coverage_now();
         self.leases.begin_round();
-        let Some(lock) = &self.core.lock else { return };
-        let wanted: BTreeSet<LockKey> =
-            batch.iter().flat_map(|request| self.keys_of(request)).filter(|key| !self.leases.holds(key)).collect();
+        let Some(lock) = self.core.lock.as_ref().filter(|_| !self.coverage.is_nothing()) else { return };
+        let wanted: BTreeSet<LockKey> = batch
+            .iter()
+            .flat_map(|request| request.lock_keys.iter().cloned())
+            .filter(|key| !self.leases.holds(key))
+            .collect();
         if wanted.is_empty() {
             return;
         }
@@ -59,7 +65,7 @@ impl Locks {
 
     /// Whether every lock that a request is known to need is held in this round.
     pub(super) fn cover(&self, request: &Request) -> bool {
-        self.leases.cover(&self.keys_of(request).into_iter().collect())
+        self.coverage.is_nothing() || self.leases.cover(&request.lock_keys)
     }
 
     /// Lets through what the locks of this round cover.
@@ -82,16 +88,11 @@ impl Locks {
     /// what a request needs would let two processes wait for each other.
     pub(super) fn give_up(&mut self, carried: &[Request]) {
         let Some(lock) = self.core.lock.clone().filter(|_| !self.leases.is_empty()) else { return };
-        self.coverage = self.coverage_now();
-        let mut keep = BTreeSet::new();
-        let mut look = |request: &Request| {
-            let keys = self.keys_of(request);
-            if keys.iter().all(|key| self.leases.holds(key)) {
-                keep.extend(keys);
-            }
-        };
-        carried.iter().for_each(&mut look);
-        self.queue.peek(self.core.limits.batch_max, look);
+        let keep: BTreeSet<LockKey> = carried
+            .iter()
+            .filter(|request| request.lock_keys.iter().all(|key| self.leases.holds(key)))
+            .flat_map(|request| request.lock_keys.iter().cloned())
+            .collect();
         let limits = &self.core.limits;
         let now = self.core.runtime.now();
         let given_up = self.leases.take_except(&keep, now, limits.lease_tenure_max, limits.lease_batches_max);
@@ -110,19 +111,6 @@ impl Locks {
             LockPolicy::Never => Coverage::Nothing,
             LockPolicy::Always(scope) => Coverage::Everything(scope),
             LockPolicy::Adaptive => self.queue.adaptive().hot().map_or(Coverage::Nothing, Coverage::Records),
-        }
-    }
-
-    /// The locks that a request is known to need: found when it was last decided, or named by its own words.
-    fn keys_of(&self, request: &Request) -> Vec<LockKey> {
-        match &self.coverage {
-            Coverage::Nothing => Vec::new(),
-            Coverage::Everything(LockScope::Ticket | LockScope::Area) | Coverage::Records(_)
-                if !request.lock_keys.is_empty() =>
-            {
-                request.lock_keys.clone()
-            }
-            coverage => coverage.named(self.queue.event(), &request.command),
         }
     }
 }

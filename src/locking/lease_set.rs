@@ -45,9 +45,9 @@ impl LeaseSet {
     }
 
     /// Whether work that needs these locks may go on.
-    pub(crate) fn cover(&self, keys: &BTreeSet<LockKey>) -> bool {
+    pub(crate) fn cover<'k>(&self, keys: impl IntoIterator<Item = &'k LockKey>) -> bool {
         let inner = self.lock();
-        inner.lockless || keys.iter().all(|key| inner.held.contains_key(key) || inner.lost.contains(key))
+        inner.lockless || keys.into_iter().all(|key| inner.held.contains_key(key) || inner.lost.contains(key))
     }
 
     /// A new round begins: what was lost in the last one must be taken again.
