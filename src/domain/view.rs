@@ -5,7 +5,7 @@ use super::pool::{Allowance, Pool};
 use super::record::{Record, Versioned};
 use super::record_key::RecordKey;
 use super::reservation::Reservation;
-use super::snapshot::{Lapsed, LapsedOf, Snapshot};
+use super::snapshot::{LapsedOf, Snapshot};
 use super::ticket::Ticket;
 use super::time::Timestamp;
 
@@ -19,8 +19,6 @@ pub struct View<'s> {
     missing: Vec<RecordKey>,
     more_lapsed: bool,
 }
-
-static NO_LAPSED: Lapsed = Lapsed { reservations: Vec::new(), more: false };
 
 impl<'s> View<'s> {
     /// Looks at a snapshot.
@@ -122,11 +120,26 @@ impl<'s> View<'s> {
         }
     }
 
-    /// The oldest expired holds of a pool or a customer.
+    /// The oldest expired holds of a pool or a customer. Where the snapshot has the record but not the list, the record is
+    /// reported as missing: asking for it brings both.
     pub fn lapsed(&mut self, of: &LapsedOf) -> &'s [ReservationId] {
-        let lapsed = self.snapshot.lapsed(of).unwrap_or(&NO_LAPSED);
-        self.more_lapsed |= lapsed.more;
-        &lapsed.reservations
+        let key = match of {
+            LapsedOf::Pool(id) => RecordKey::Pool(id.clone()),
+            LapsedOf::Customer(id) => RecordKey::Allowance(id.clone()),
+        };
+        match self.snapshot.lapsed(of) {
+            Some(lapsed) => {
+                self.more_lapsed |= lapsed.more;
+                &lapsed.reservations
+            }
+            None => {
+                // What did not exist when the snapshot was taken has no expired holds.
+                if self.snapshot.get(&key).is_none_or(|versioned| versioned.version > 0) {
+                    self.missing.push(key);
+                }
+                &[]
+            }
+        }
     }
 
     /// The tickets of an area that were free when the snapshot was taken, without touching any of them: choosing

@@ -226,7 +226,7 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// The snapshot MUST contain every record asked for (absent ones as [`Versioned::ABSENT`](crate::domain::Versioned)),
     /// the time before which operation records may have been purged, and:
     ///
-    /// - with a pool or an allowance: its [`Lapsed`](crate::domain::Lapsed) list, that is up to [`LAPSED_MAX`] holds
+    /// - with a pool or an allowance that is asked for and exists: its [`Lapsed`](crate::domain::Lapsed) list, that is up to [`LAPSED_MAX`] holds
     ///   whose deadline is not after the store's clock and that are not reclaimed yet, oldest deadline first, and
     ///   their reservation records;
     /// - for each area of `free_in`: the complete list of its tickets that are
@@ -244,7 +244,8 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// Writes groups of decisions about one event, each whole or not at all, and answers for each in the same order.
     ///
     /// The caller guarantees that no record that one group writes stands in another one, and that records are complete
-    /// (a reservation's lines never change). A group without writes is not passed.
+    /// (a reservation's lines never change). A group without writes is not passed. For an event without a record only
+    /// operations and the event itself are written.
     ///
     /// # Errors
     ///

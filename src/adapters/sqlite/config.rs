@@ -1,0 +1,122 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::busy::Patience;
+use super::connection::Options;
+use super::error::SqliteError;
+use super::leases::LeaseSession;
+use super::lock::SqliteLock;
+use super::repository::SqliteRepository;
+use super::store::StoreSession;
+use crate::adapters::SystemClock;
+use crate::ports::{Clock, Runtime};
+
+/// How long a call waits for other processes unless the builder says otherwise.
+pub const BUSY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// How much of the repository's file is kept in memory unless the builder says otherwise, in KiB.
+pub const CACHE_KIB_DEFAULT: u32 = 64 * 1024;
+
+/// How long the log grows before a commit moves it into the database, in pages of 4 KiB.
+const LOG_PAGES_MAX: u32 = 8_000;
+
+/// Leases are few and short.
+const LEASE_CACHE_KIB: u32 = 2 * 1024;
+const LEASE_LOG_PAGES_MAX: u32 = 1_000;
+
+/// Options of a [`SqliteRepository`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SqliteRepositoryBuilder {
+    path: PathBuf,
+    busy_timeout: Duration,
+    cache_kib: u32,
+    clock: Arc<dyn Clock>,
+}
+
+impl SqliteRepositoryBuilder {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, busy_timeout: BUSY_TIMEOUT_DEFAULT, cache_kib: CACHE_KIB_DEFAULT, clock: Arc::new(SystemClock) }
+    }
+
+    /// How long a call waits while other processes write, before it fails as transient. Default:
+    /// [`BUSY_TIMEOUT_DEFAULT`].
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// How much of the file is kept in memory, in KiB. Default: [`CACHE_KIB_DEFAULT`].
+    pub fn cache_kib(mut self, cache_kib: u32) -> Self {
+        self.cache_kib = cache_kib;
+        self
+    }
+
+    /// The store's clock: the wall clock that all processes share. Default: the operating system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the file, creates it and its tables if there are none, and starts the thread.
+    ///
+    /// This blocks the calling thread: for some milliseconds, and for at most about the busy timeout while others are
+    /// opening the file too.
+    ///
+    /// # Errors
+    ///
+    /// [`SqliteError`] says what is wrong with the file or the library. Nothing of another program is overwritten.
+    pub fn open(self) -> Result<SqliteRepository, SqliteError> {
+        let options = Options {
+            path: self.path,
+            busy_timeout: self.busy_timeout,
+            patience: Patience::new(self.busy_timeout),
+            durable: true,
+            cache_kib: self.cache_kib,
+            log_pages_max: LOG_PAGES_MAX,
+        };
+        SqliteRepository::start(StoreSession { options, clock: self.clock })
+    }
+}
+
+/// Options of a [`SqliteLock`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SqliteLockBuilder {
+    path: PathBuf,
+    busy_timeout: Duration,
+    runtime: Arc<dyn Runtime>,
+}
+
+impl SqliteLockBuilder {
+    pub(super) fn new(path: PathBuf, runtime: Arc<dyn Runtime>) -> Self {
+        Self { path, busy_timeout: BUSY_TIMEOUT_DEFAULT, runtime }
+    }
+
+    /// How long a call waits while other processes write leases, before it fails. Default: [`BUSY_TIMEOUT_DEFAULT`].
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Opens the file, creates it and its tables if there are none, and starts the thread.
+    ///
+    /// This blocks the calling thread: for some milliseconds, and for at most about the busy timeout while others are
+    /// opening the file too.
+    ///
+    /// # Errors
+    ///
+    /// [`SqliteError`] says what is wrong with the file or the library. Nothing of another program is overwritten.
+    pub fn open(self) -> Result<SqliteLock, SqliteError> {
+        let options = Options {
+            path: self.path,
+            busy_timeout: self.busy_timeout,
+            patience: Patience::new(self.busy_timeout),
+            durable: false,
+            cache_kib: LEASE_CACHE_KIB,
+            log_pages_max: LEASE_LOG_PAGES_MAX,
+        };
+        SqliteLock::start(LeaseSession { options, runtime: self.runtime })
+    }
+}

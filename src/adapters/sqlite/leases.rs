@@ -1,0 +1,173 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Statement, params};
+
+use super::checkpoint::Checkpoints;
+use super::connection::{self, Options};
+use super::error::{Fault, SqliteError};
+use super::schema;
+use super::thread::Session;
+use super::transaction::{Transactions, prepare};
+use crate::domain::Timestamp;
+use crate::ports::{Extended, LockKey, LockToken, Released, Runtime};
+
+/// How many expired leases one acquisition sweeps away: more than it adds on average, so that the table stays small.
+const SWEEP_MAX: i64 = 16;
+
+/// A key and the secret that its lease has or would have.
+pub(super) type Claim = (LockKey, LockToken);
+
+/// What became of a claim: taken, or held by someone else for so long yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    Ours,
+    Others(Duration),
+}
+
+/// The lock's side of the thread.
+#[derive(Debug)]
+pub(super) struct Leases<'c> {
+    runtime: Arc<dyn Runtime>,
+    transactions: Transactions<'c>,
+    held_until: Statement<'c>,
+    take: Statement<'c>,
+    extend: Statement<'c>,
+    release: Statement<'c>,
+    sweep: Statement<'c>,
+    checkpoints: Checkpoints<'c>,
+}
+
+/// How the lock's file is opened.
+#[derive(Debug)]
+pub(super) struct LeaseSession {
+    pub(super) options: Options,
+    pub(super) runtime: Arc<dyn Runtime>,
+}
+
+impl Session for LeaseSession {
+    type Ready<'c> = Leases<'c>;
+
+    fn open(&self) -> Result<Connection, SqliteError> {
+        let mut connection = connection::open(&self.options)?;
+        schema::LEASES.install(&mut connection)?;
+        Ok(connection)
+    }
+
+    fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Leases<'c>> {
+        let prepare = |sql| prepare(connection, sql);
+        Ok(Leases {
+            runtime: Arc::clone(&self.runtime),
+            transactions: Transactions::new(connection)?,
+            held_until: prepare("SELECT expires_at FROM lease WHERE lock_key = ?1 AND expires_at > ?2")?,
+            take: prepare(
+                "INSERT INTO lease (lock_key, token, expires_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (lock_key) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at
+                     WHERE lease.expires_at <= ?4",
+            )?,
+            extend: prepare("UPDATE lease SET expires_at = ?3 WHERE lock_key = ?1 AND token = ?2 AND expires_at > ?4")?,
+            release: prepare("DELETE FROM lease WHERE lock_key = ?1 AND token = ?2 RETURNING expires_at")?,
+            sweep: prepare(
+                "DELETE FROM lease WHERE lock_key IN (SELECT lock_key FROM lease WHERE expires_at <= ?1 LIMIT ?2)",
+            )?,
+            checkpoints: Checkpoints::new(connection, &self.options)?,
+        })
+    }
+
+    fn tidy_up(leases: &mut Leases<'_>) {
+        if leases.transactions.take_committed() {
+            leases.checkpoints.run_if_due();
+        }
+    }
+}
+
+impl Leases<'_> {
+    /// Takes the keys that are free; with `all_or_none`, only if all of them are.
+    pub(super) fn take(&mut self, claims: &[Claim], ttl: Duration, all_or_none: bool) -> Result<Vec<Taken>, Fault> {
+        // Whoever comes too late is told so without waiting for the write lock.
+        let held = self.look(claims)?;
+        let free = held.iter().filter(|taken| **taken == Taken::Ours).count();
+        if free == 0 || (all_or_none && free < claims.len()) {
+            return Ok(held);
+        }
+        self.transactions.begin_write()?;
+        let taken = self.take_in_transaction(claims, ttl);
+        let nothing = match &taken {
+            Ok(taken) if all_or_none => taken.iter().any(|taken| *taken != Taken::Ours),
+            Ok(taken) => taken.iter().all(|taken| *taken != Taken::Ours),
+            Err(_) => true,
+        };
+        self.end(nothing)?;
+        taken
+    }
+
+    /// Who holds the keys at this moment.
+    fn look(&mut self, claims: &[Claim]) -> Result<Vec<Taken>, Fault> {
+        self.transactions.begin_read()?;
+        let now = self.runtime.unix_time();
+        let held = claims.iter().map(|(key, _)| self.holder(key, now)).collect();
+        self.transactions.rollback()?;
+        held
+    }
+
+    fn holder(&mut self, key: &LockKey, now: Timestamp) -> Result<Taken, Fault> {
+        let until: Option<i64> =
+            self.held_until.query_row(params![key.as_str(), now.as_micros()], |row| row.get(0)).optional()?;
+        Ok(until.map_or(Taken::Ours, |until| Taken::Others(Timestamp::from_micros(until).since(now))))
+    }
+
+    fn take_in_transaction(&mut self, claims: &[Claim], ttl: Duration) -> Result<Vec<Taken>, Fault> {
+        let now = self.runtime.unix_time();
+        let until = now.after(ttl).as_micros();
+        self.sweep.execute(params![now.as_micros(), SWEEP_MAX])?;
+        let mut taken = Vec::with_capacity(claims.len());
+        for (key, token) in claims {
+            let rows = self.take.execute(params![key.as_str(), token.as_bytes(), until, now.as_micros()])?;
+            taken.push(if rows == 1 { Taken::Ours } else { self.holder(key, now)? });
+        }
+        Ok(taken)
+    }
+
+    /// Moves the ends of leases that are still alive.
+    pub(super) fn extend(&mut self, claims: &[Claim], ttl: Duration) -> Result<Vec<Extended>, Fault> {
+        self.transactions.begin_write()?;
+        let now = self.runtime.unix_time();
+        let until = now.after(ttl).as_micros();
+        let extended: Result<Vec<Extended>, Fault> = claims
+            .iter()
+            .map(|(key, token)| {
+                let parameters = params![key.as_str(), token.as_bytes(), until, now.as_micros()];
+                let rows = self.extend.execute(parameters)?;
+                Ok(if rows == 1 { Extended::Extended } else { Extended::Lost })
+            })
+            .collect();
+        self.end(extended.is_err())?;
+        extended
+    }
+
+    /// Removes leases that are still their claimants'.
+    pub(super) fn release(&mut self, claims: &[Claim]) -> Result<Vec<Released>, Fault> {
+        self.transactions.begin_write()?;
+        let now = self.runtime.unix_time();
+        let released: Result<Vec<Released>, Fault> = claims.iter().map(|claim| self.release_one(claim, now)).collect();
+        self.end(released.is_err())?;
+        released
+    }
+
+    fn release_one(&mut self, (key, token): &Claim, now: Timestamp) -> Result<Released, Fault> {
+        let parameters = params![key.as_str(), token.as_bytes()];
+        let until: Option<i64> = self.release.query_row(parameters, |row| row.get(0)).optional()?;
+        Ok(match until {
+            Some(until) if until > now.as_micros() => Released::Released,
+            Some(_) => Released::Expired,
+            None => match self.holder(key, now)? {
+                Taken::Ours => Released::Expired,
+                Taken::Others(_) => Released::NotOwner,
+            },
+        })
+    }
+
+    fn end(&mut self, rollback: bool) -> Result<(), Fault> {
+        if rollback { self.transactions.rollback() } else { self.transactions.commit() }
+    }
+}

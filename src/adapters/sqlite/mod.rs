@@ -1,0 +1,91 @@
+//! The repository and the lease lock in SQLite files that the processes of one machine share: the embedded default.
+//!
+//! [`SqliteRepository`] is the [`Repository`](crate::ports::Repository), [`SqliteLock`] the
+//! [`Lock`](crate::ports::Lock). They want a file each: a lease is not worth a durable commit, a sale is.
+//!
+//! # Start it
+//!
+//! Give every process the same paths, on a local disk. The first one creates the files and their tables.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use ticket_reservation::adapters::sqlite::SqliteRepository;
+//! use ticket_reservation::ports::Repository;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("sale.db");
+//! let repository = SqliteRepository::builder(path).busy_timeout(Duration::from_secs(2)).open()?;
+//! let repository: Arc<dyn Repository> = Arc::new(repository);
+//! # let _ = repository;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Options
+//!
+//! | option | default | of | means |
+//! | --- | --- | --- | --- |
+//! | path | | both | the file; `-wal` and `-shm` files appear beside it and belong to it |
+//! | [`busy_timeout`](SqliteRepositoryBuilder::busy_timeout) | 5 s | both | how long a call waits while other processes write |
+//! | [`cache_kib`](SqliteRepositoryBuilder::cache_kib) | 64 MiB | repository | how much of the file is kept in memory |
+//! | [`clock`](SqliteRepositoryBuilder::clock) | the system's | repository | the store's clock |
+//! | runtime | | lock | tells the time and draws tokens |
+//!
+//! # How it works
+//!
+//! Each open store has one thread of its own (`ticket-sqlite`, `ticket-leases`) that owns the connection and does one
+//! call after another, so no call ever blocks the host's runtime. What waits in front of it is bounded by how many calls
+//! the host makes at once; the booking service makes at most one load and one commit per event.
+//!
+//! The repository's file is in WAL mode with `synchronous=FULL`: a commit is answered after its log has reached the
+//! disk. Every write takes the file's write lock first (`BEGIN IMMEDIATE`), compares the version of every record that the
+//! decision read, and repeats it in the write itself. The lock's file has `synchronous=OFF`. When the log has grown, the
+//! thread moves it into the database after it has answered, and keeps other writers waiting for that long; SQLite's
+//! automatic checkpoint is off, because several busy processes never let it finish.
+//!
+//! The tables are for reading with other programs too; `schema.sql` beside this module's source explains them. Do not
+//! write to them.
+//!
+//! # What it does not guarantee
+//!
+//! - It is for the processes of one machine. SQLite's locks do not work on network file systems.
+//! - The store's clock, and the end of a lease, follow the machine's wall clock. When that steps forward, leases end early, which
+//!   costs time and never a place; holds end early too. When it steps back, decisions keep the latest time they have read.
+//! - Processes that write at once take turns in no particular order.
+//! - A power failure may cost all leases, and damage the lock's file: delete it then, or keep it where a restart clears
+//!   it.
+//! - Durability is the disk's: hardware that acknowledges what it has not written can lose it.
+
+mod busy;
+mod checkpoint;
+mod commit;
+mod config;
+mod connection;
+mod error;
+mod feed;
+mod leases;
+mod lines_text;
+mod load;
+mod lock;
+#[cfg(test)]
+mod plans;
+mod queries;
+mod read;
+mod repository;
+mod retention;
+mod rows;
+mod schema;
+mod store;
+mod thread;
+mod transaction;
+mod versions;
+mod write;
+
+pub use config::{BUSY_TIMEOUT_DEFAULT, CACHE_KIB_DEFAULT, SqliteLockBuilder, SqliteRepositoryBuilder};
+pub use error::SqliteError;
+pub use lock::SqliteLock;
+pub use repository::SqliteRepository;
+/// The driver, in the version that this adapter uses: for reading its files in the host's own way.
+pub use rusqlite;

@@ -1,0 +1,119 @@
+use rusqlite::params;
+
+use super::error::Fault;
+use super::read::{LINES, read_lines};
+use super::rows::{self, Columns};
+use super::store::Store;
+use super::transaction::prepare;
+use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId};
+use crate::ports::{PAGE_MAX, ReservationQuery, TicketQuery};
+
+/// Tickets of an event, or of one area of it, by id.
+pub(super) fn tickets_sql(of_area: bool) -> String {
+    let area = if of_area { "AND area_id = ?4" } else { "" };
+    format!(
+        "SELECT ticket_id, version, {} FROM ticket
+         WHERE event_id = ?1 AND ticket_id > ?2 {area} ORDER BY ticket_id LIMIT ?3",
+        rows::TICKET
+    )
+}
+
+/// Pools of an event by id.
+pub(super) fn pools_sql() -> String {
+    format!("SELECT pool_id, version, {} FROM pool WHERE event_id = ?1 ORDER BY pool_id LIMIT ?2", rows::POOL)
+}
+
+/// Reservations of an event, or of one of its customers, by id.
+pub(super) fn reservations_sql(of_customer: bool) -> String {
+    // A customer has few reservations, in the order of their deadlines: they are sorted. An event's are in order.
+    let (index, customer) =
+        if of_customer { ("reservation_by_customer", "AND customer_id = ?4") } else { ("reservation_by_event", "") };
+    format!(
+        "SELECT reservation_id, version, {} FROM reservation INDEXED BY {index}
+         WHERE event_id = ?1 AND reservation_id > ?2 {customer} ORDER BY reservation_id LIMIT ?3",
+        rows::RESERVATION
+    )
+}
+
+/// Holds of all events, the earliest deadline first.
+pub(super) const LAPSED: &str =
+    "SELECT reservation_id, event_id FROM reservation WHERE held_until <= ?1 ORDER BY held_until LIMIT ?2";
+
+/// No page is longer than the port says.
+pub(super) fn page(limit: usize) -> i64 {
+    limit.min(PAGE_MAX) as i64
+}
+
+impl Store<'_> {
+    pub(super) fn tickets(&mut self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, Fault> {
+        let mut statement = prepare(self.connection, &tickets_sql(query.area.is_some()))?;
+        statement.raw_bind_parameter(1, query.event.as_str())?;
+        statement.raw_bind_parameter(2, query.after.as_ref().map_or("", TicketId::as_str))?;
+        statement.raw_bind_parameter(3, page(query.limit))?;
+        if let Some(area) = &query.area {
+            statement.raw_bind_parameter(4, area.as_str())?;
+        }
+        let mut rows = statement.raw_query();
+        let mut tickets = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::of("ticket", row);
+            tickets.push((columns.id()?, columns.version()?, rows::ticket(&mut columns)?));
+        }
+        Ok(tickets)
+    }
+
+    pub(super) fn pools(&mut self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, Fault> {
+        let mut statement = prepare(self.connection, &pools_sql())?;
+        let mut rows = statement.query(params![event.as_str(), page(PAGE_MAX)])?;
+        let mut pools = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::of("pool", row);
+            pools.push((columns.id()?, columns.version()?, rows::pool(&mut columns)?));
+        }
+        Ok(pools)
+    }
+
+    /// Reservations and their lines, all at one moment.
+    pub(super) fn reservations(&mut self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, Fault> {
+        self.transactions.begin_read()?;
+        let reservations = self.reservations_in_transaction(query);
+        self.transactions.rollback()?;
+        reservations
+    }
+
+    fn reservations_in_transaction(&mut self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, Fault> {
+        let mut statement = prepare(self.connection, &reservations_sql(query.customer.is_some()))?;
+        statement.raw_bind_parameter(1, query.event.as_str())?;
+        // Every blob comes after the empty one.
+        let after = query.after.as_ref().map_or(&[][..], |id| id.as_uuid().as_bytes());
+        statement.raw_bind_parameter(2, after)?;
+        statement.raw_bind_parameter(3, page(query.limit))?;
+        if let Some(customer) = &query.customer {
+            statement.raw_bind_parameter(4, customer.as_str())?;
+        }
+        let mut lines = prepare(self.connection, LINES)?;
+        let mut rows = statement.raw_query();
+        let mut reservations = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::of("reservation", row);
+            let (id, version) = (columns.reservation_id()?, columns.version()?);
+            let mut reservation = rows::reservation(id, &mut columns)?;
+            reservation.lines = read_lines(&mut lines, &reservation)?;
+            reservations.push((version, reservation));
+        }
+        Ok(reservations)
+    }
+
+    pub(super) fn lapsed(&mut self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, Fault> {
+        let now = self.clock.unix_time();
+        let mut statement = prepare(self.connection, LAPSED)?;
+        let mut rows = statement.query(params![now.as_micros(), page(limit)])?;
+        let mut lapsed = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::of("reservation", row);
+            let id = columns.reservation_id()?;
+            lapsed.push((columns.id()?, id));
+        }
+        Ok(lapsed)
+    }
+}
