@@ -1,0 +1,76 @@
+//! Where a worker's buyers come to: sends their commands to the crate, and writes down what was said.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use ticket_reservation::booking::{BookingError, BookingService};
+use ticket_reservation::domain::{Command, EventId, Receipt, Rejection};
+
+use crate::demand::Demand;
+use crate::log::Log;
+use crate::meter::Meter;
+
+/// What all buyers of one worker share.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) service: BookingService,
+    pub(crate) event: EventId,
+    pub(crate) demand: Demand,
+    pub(crate) log: Log,
+    pub(crate) meter: std::sync::Arc<Meter>,
+    pub(crate) seed: u64,
+    /// How long paying takes on average.
+    pub(crate) pay: Duration,
+    pub(crate) hold_ttl: Duration,
+}
+
+/// What a buyer is told.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It is done.
+    Done(Box<Receipt>),
+    /// It is not possible.
+    No,
+    /// Not now: come back in a while.
+    Busy(Duration),
+}
+
+/// When to come back if the answer does not say.
+const BUSY: Duration = Duration::from_millis(100);
+
+impl Desk {
+    /// Sends one command, and waits for its answer. The answer counts the moment it is written down.
+    pub(crate) async fn ask(&self, command: &Command) -> Answer {
+        or_stop(self.log.sent(command));
+        let start = Instant::now();
+        let answer = self.service.submit(command.clone()).await;
+        let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        or_stop(self.log.answered(command.operation, latency_us, &answer));
+        self.meter.answered();
+        match answer {
+            Ok(receipt) => Answer::Done(Box::new(receipt)),
+            Err(BookingError::Rejected(Rejection::Contended { retry_after })) => Answer::Busy(retry_after),
+            Err(BookingError::Rejected(Rejection::Overloaded | Rejection::DeadlinePassed)) => Answer::Busy(BUSY),
+            Err(BookingError::Rejected(_)) => Answer::No,
+            // The store is out of order, or the outcome is unknown: ask again under the same operation id.
+            Err(_) => Answer::Busy(BUSY),
+        }
+    }
+
+    /// A double click: the same command twice at the same time.
+    pub(crate) async fn ask_twice(&self, command: &Command) -> Answer {
+        match tokio::join!(self.ask(command), self.ask(command)) {
+            (Answer::Done(receipt), _) | (_, Answer::Done(receipt)) => Answer::Done(receipt),
+            (Answer::Busy(wait), _) | (_, Answer::Busy(wait)) => Answer::Busy(wait),
+            (Answer::No, Answer::No) => Answer::No,
+        }
+    }
+}
+
+/// A worker that cannot write its log must not go on: nobody could audit what it does.
+fn or_stop(written: io::Result<()>) {
+    if let Err(error) = written {
+        eprintln!("flash_sale: a worker stops, because its log cannot be written: {error}");
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,116 @@
+//! How a worker and the parent talk: lines on pipes between processes, a channel inside one.
+//!
+//! The parent writes the orders, then `go`, and `open` when everybody is killed who should be; the worker writes `ready`, then `progress <numbers>` about ten times a
+//! second, and `done <numbers>` at its end.
+
+use std::io::{self, BufRead, Write};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use crate::gate::Gate;
+use crate::meter::{NUMBERS, Progress};
+
+/// What a worker tells the parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// Its store is open.
+    Ready,
+    /// What it has counted so far.
+    Progress(Progress),
+    /// What it has counted in all.
+    Done(Progress),
+    /// It ended.
+    Gone,
+}
+
+impl Message {
+    /// Reads one line.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let kind = words.next()?;
+        if kind == "ready" {
+            return Some(Self::Ready);
+        }
+        let mut numbers = [0; NUMBERS];
+        for number in &mut numbers {
+            *number = words.next()?.parse().ok()?;
+        }
+        match kind {
+            "progress" => Some(Self::Progress(Progress::from_numbers(numbers))),
+            "done" => Some(Self::Done(Progress::from_numbers(numbers))),
+            _ => None,
+        }
+    }
+
+    fn to_line(self) -> String {
+        let (kind, progress) = match self {
+            Self::Ready => return "ready\n".to_owned(),
+            Self::Gone => return "gone\n".to_owned(),
+            Self::Progress(progress) => ("progress", progress),
+            Self::Done(progress) => ("done", progress),
+        };
+        let numbers = progress.to_numbers().map(|number| format!(" {number}")).concat();
+        format!("{kind}{numbers}\n")
+    }
+}
+
+/// A worker's end.
+pub(crate) trait Link: Send {
+    /// Tells the parent something.
+    fn tell(&mut self, message: Message) -> io::Result<()>;
+    /// Waits for the start.
+    fn wait_for_go(&mut self) -> io::Result<()>;
+    /// Opens the gate as soon as the parent says so.
+    fn open_later(&mut self, gate: Arc<Gate>);
+}
+
+/// Standard input and output.
+#[derive(Debug)]
+pub(crate) struct Pipes;
+
+impl Link for Pipes {
+    fn tell(&mut self, message: Message) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(message.to_line().as_bytes())?;
+        out.flush()
+    }
+
+    fn wait_for_go(&mut self) -> io::Result<()> {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        if line.trim() == "go" { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    fn open_later(&mut self, gate: Arc<Gate>) {
+        thread::spawn(move || {
+            let mut line = String::new();
+            // Also when the parent is gone: whoever waits must not wait for ever.
+            let _ = io::stdin().lock().read_line(&mut line);
+            gate.open();
+        });
+    }
+}
+
+/// Channels, for a worker in the parent's process.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    /// Its number, from 0.
+    pub(crate) worker: usize,
+    pub(crate) to_parent: mpsc::Sender<(usize, Message)>,
+    pub(crate) go: mpsc::Receiver<()>,
+}
+
+impl Link for Channels {
+    fn tell(&mut self, message: Message) -> io::Result<()> {
+        self.to_parent.send((self.worker, message)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn wait_for_go(&mut self) -> io::Result<()> {
+        self.go.recv().map_err(|_| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn open_later(&mut self, gate: Arc<Gate>) {
+        // Nobody is killed in the parent's own process.
+        gate.open();
+    }
+}

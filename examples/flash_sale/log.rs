@@ -1,0 +1,119 @@
+//! A worker's log: what it asked for and what it was told, so that an audit can hold the store against it.
+//!
+//! One line for each event, fields separated by tabs (no id has one), the lines of a reservation last:
+//!
+//! ```text
+//! flash_sale log 1
+//! S  <operation>  hold     <reservation>  <customer>  <line> ...     a request is about to be sent
+//! S  <operation>  confirm  <reservation>  <customer>
+//! S  <operation>  release  <reservation>  <customer>
+//! A  <operation>  <latency, µs>  ok       <line> ...                 it was carried out
+//! A  <operation>  <latency, µs>  no       <why>                      it was refused
+//! A  <operation>  <latency, µs>  failed                              it was not carried out
+//! A  <operation>  <latency, µs>  unknown                             it may have been carried out
+//! ```
+//!
+//! A line is `t=<ticket>`, `p=<quantity>=<pool>` or, where the library chooses, `n=<quantity>=<area>`. The same request
+//! may be sent several times. Each line is one `write(2)` before anything else happens, so that it outlives a
+//! `SIGKILL`; what follows the last line break was cut off and never happened.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ticket_reservation::booking::BookingError;
+use ticket_reservation::domain::{Action, Command, Lines, OperationId, Receipt};
+use ticket_reservation::ports::StoreErrorKind;
+
+/// The first line of every log.
+pub(crate) const HEADER: &str = "flash_sale log 1";
+
+/// Where worker number `worker` (from 1) writes its log.
+pub(crate) fn path(dir: &Path, worker: u32) -> PathBuf {
+    dir.join(format!("worker-{worker}.log"))
+}
+
+/// An open log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: File,
+    line: Mutex<Vec<u8>>,
+}
+
+impl Log {
+    /// Starts a new log.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create_new(true).append(true).open(path)?;
+        let log = Self { file, line: Mutex::new(Vec::with_capacity(512)) };
+        log.write(|line| line.extend_from_slice(HEADER.as_bytes()))?;
+        Ok(log)
+    }
+
+    /// A request is about to be sent.
+    pub(crate) fn sent(&self, command: &Command) -> io::Result<()> {
+        self.write(|line| {
+            put(line, format_args!("S\t{}\t{}", command.operation, command.kind().name()));
+            match &command.action {
+                Action::Hold(hold) => {
+                    put(line, format_args!("\t{}\t{}", hold.reservation, hold.customer));
+                    put_lines(line, &hold.lines);
+                    if let Some(best) = &hold.best_available {
+                        put(line, format_args!("\tn={}={}", best.quantity, best.area));
+                    }
+                }
+                Action::Confirm { reservation, customer } | Action::Release { reservation, customer } => {
+                    put(line, format_args!("\t{reservation}\t{customer}"));
+                }
+                _ => {}
+            }
+        })
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(
+        &self,
+        operation: OperationId,
+        latency_us: u64,
+        answer: &Result<Receipt, BookingError>,
+    ) -> io::Result<()> {
+        self.write(|line| {
+            put(line, format_args!("A\t{operation}\t{latency_us}"));
+            match answer {
+                Ok(receipt) => {
+                    put(line, format_args!("\tok"));
+                    if let Some(reservation) = receipt.outcome.reservation() {
+                        put_lines(line, &reservation.lines);
+                    }
+                }
+                Err(BookingError::Rejected(rejection)) => put(line, format_args!("\tno\t{}", rejection.kind())),
+                Err(BookingError::Failed(error)) if error.kind() != StoreErrorKind::Unknown => {
+                    put(line, format_args!("\tfailed"));
+                }
+                Err(_) => put(line, format_args!("\tunknown")),
+            }
+        })
+    }
+
+    fn write(&self, fill: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.clear();
+        fill(&mut line);
+        line.push(b'\n');
+        (&self.file).write_all(&line)
+    }
+}
+
+fn put_lines(line: &mut Vec<u8>, lines: &Lines) {
+    for ticket in lines.tickets() {
+        put(line, format_args!("\tt={ticket}"));
+    }
+    for (pool, quantity) in lines.pools() {
+        put(line, format_args!("\tp={quantity}={pool}"));
+    }
+}
+
+fn put(line: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // Writing to memory cannot fail.
+    let _ = line.write_fmt(text);
+}

@@ -1,0 +1,76 @@
+//! A flash sale of a real hall, from several processes of the operating system, and its audit.
+//!
+//! ```text
+//! cargo run --release --features sqlite --example flash_sale
+//! cargo run --release --features sqlite --example flash_sale -- --help
+//! ```
+//!
+//! The parent process prepares a store, starts workers that embed the crate and serve buyers, and afterwards compares
+//! the store with the workers' logs. Exit code: 0 when the audit holds, 1 when it does not or something broke, 2 when
+//! what was asked for cannot be done.
+
+mod args;
+mod audit;
+mod buyer;
+mod crew;
+mod demand;
+mod desk;
+mod display;
+mod failure;
+mod gate;
+mod grants_all;
+mod hall;
+mod in_flight;
+mod journal;
+mod killer;
+mod link;
+mod log;
+mod meter;
+mod parent;
+mod plan;
+mod prepare;
+mod report;
+mod runtime;
+mod sale;
+mod stores;
+mod table;
+mod worker;
+
+use std::io::{self, BufRead};
+use std::process::ExitCode;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+use crate::link::Pipes;
+
+fn main() -> ExitCode {
+    let done = match args::parse() {
+        Ok(args) => run(args),
+        Err(None) => Ok(true),
+        Err(Some(failure)) => Err(failure),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("flash_sale: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(args: Args) -> Result<bool, Failure> {
+    match args.command {
+        None => parent::sell(&args.sale),
+        Some(Command::Audit { dir }) => parent::audit_kept(&dir),
+        Some(Command::Worker) => work().map(|()| true),
+    }
+}
+
+/// The orders are the first line of standard input.
+fn work() -> Result<(), Failure> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(|error| Failure::caused("the orders", &error))?;
+    let orders = serde_json::from_str(&line).map_err(|error| Failure::usage(format!("the orders: {error}")))?;
+    worker::run(&orders, None, &mut Pipes)
+}

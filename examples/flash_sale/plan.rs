@@ -1,0 +1,148 @@
+//! Reads seating plans in pretix's open format.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+use ticket_reservation::domain::TicketId;
+
+use crate::failure::Failure;
+use crate::hall::{Area, Hall};
+
+/// The plan that is sold when no other is named: 1,252 seats in six blocks.
+const RIETHSPORTHALLE: &str = include_str!("../data/riethsporthalle-erfurt.json");
+
+/// Longest part of a zone's name that becomes an area's name, so that a number still fits behind it.
+const AREA_NAME_BYTES_MAX: usize = 56;
+
+#[derive(Deserialize)]
+struct Plan {
+    name: String,
+    categories: Vec<Category>,
+    zones: Vec<Zone>,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    name: String,
+}
+
+/// A zone's own `areas` are drawings, not places.
+#[derive(Deserialize)]
+struct Zone {
+    #[serde(default, deserialize_with = "label")]
+    name: String,
+    #[serde(default)]
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    #[serde(default, deserialize_with = "label")]
+    row_number: String,
+    #[serde(default)]
+    seats: Vec<Seat>,
+}
+
+#[derive(Deserialize)]
+struct Seat {
+    seat_guid: String,
+    category: String,
+}
+
+/// Labels are text, but hand-made plans also have numbers and nulls there.
+fn label<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Label {
+        Text(String),
+        Number(serde_json::Number),
+        None(()),
+    }
+    Ok(match Label::deserialize(from)? {
+        Label::Text(text) => text,
+        Label::Number(number) => number.to_string(),
+        Label::None(()) => String::new(),
+    })
+}
+
+/// Reads the plan in `file`, or the built-in one.
+pub(crate) fn read(file: Option<&Path>, standing: u32) -> Result<Hall, Failure> {
+    let Some(file) = file else {
+        return hall(RIETHSPORTHALLE, standing).map_err(|why| Failure::usage(format!("the built-in plan: {why}")));
+    };
+    let shown = file.display();
+    let bytes = fs::read(file).map_err(|error| Failure::usage(format!("the plan {shown} cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("the plan {shown} is not UTF-8")))?;
+    hall(&text, standing).map_err(|why| Failure::usage(format!("the plan {shown} {why}")))
+}
+
+/// Makes a hall of a plan, or says in one line what is wrong with it.
+fn hall(text: &str, standing: u32) -> Result<Hall, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let plan: Plan = serde_json::from_str(text).map_err(|error| {
+        let kind = if error.is_data() { "is not a seating plan" } else { "is not JSON" };
+        format!("{kind}: {error}")
+    })?;
+    let categories: HashMap<&str, usize> =
+        plan.categories.iter().enumerate().rev().map(|(rank, category)| (category.name.as_str(), rank)).collect();
+    let mut guids = HashSet::new();
+    let mut names = HashSet::new();
+    let mut areas = Vec::new();
+    for (index, zone) in plan.zones.iter().enumerate() {
+        let mut best = usize::MAX;
+        for seat in zone.rows.iter().flat_map(|row| &row.seats) {
+            let guid = &seat.seat_guid;
+            TicketId::new(guid).map_err(|error| format!("has an unusable seat_guid {guid:?}: {error}"))?;
+            if !guids.insert(guid.as_str()) {
+                return Err(format!("has the seat_guid {guid:?} twice"));
+            }
+            let Some(rank) = categories.get(seat.category.as_str()) else {
+                return Err(format!("has the seat {guid:?} in an unknown category {:?}", seat.category));
+            };
+            best = best.min(*rank);
+        }
+        let rows = rows_from_the_front(&zone.rows);
+        if !rows.is_empty() {
+            areas.push(Area { name: unique_name(&zone.name, index, &mut names), category: best, rows });
+        }
+    }
+    if areas.is_empty() {
+        return Err("has no seats".to_owned());
+    }
+    Ok(Hall { name: one_line(&plan.name), areas, standing })
+}
+
+/// Rows in the order of their numbers if all have one, else as the plan lists them.
+fn rows_from_the_front(rows: &[Row]) -> Vec<Vec<String>> {
+    let mut rows: Vec<&Row> = rows.iter().filter(|row| !row.seats.is_empty()).collect();
+    let number = |row: &Row| row.row_number.trim().parse::<u64>().ok();
+    if rows.iter().all(|row| number(row).is_some()) {
+        rows.sort_by_key(|row| number(row));
+    }
+    rows.iter().map(|row| row.seats.iter().map(|seat| seat.seat_guid.clone()).collect()).collect()
+}
+
+/// Zones may share a name, or have none; areas may not, or their places would be neighbours.
+fn unique_name(name: &str, index: usize, taken: &mut HashSet<String>) -> String {
+    let mut base = one_line(name);
+    while base.len() > AREA_NAME_BYTES_MAX {
+        base.pop();
+    }
+    let base = match base.trim() {
+        "" => format!("Zone {}", index + 1),
+        base => base.to_owned(),
+    };
+    let mut unique = base.clone();
+    let mut copy = 2_usize;
+    while !taken.insert(unique.clone()) {
+        unique = format!("{base} ({copy})");
+        copy += 1;
+    }
+    unique
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ").trim().to_owned()
+}
