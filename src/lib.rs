@@ -53,6 +53,8 @@
 
 pub mod adapters;
 pub mod booking;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod domain;
 mod locking;
 pub mod ports;

@@ -13,7 +13,7 @@ pub(super) fn load(tables: &Tables, request: &LoadRequest, clock: Timestamp) -> 
     snapshot.set_operations_purged_before(tables.operations_purged_before);
     let mut loading = Loading { tables, of_event: tables.events.get(&request.event), request, snapshot };
     for key in &request.records {
-        loading.bring(key.clone(), Depth::Asked);
+        loading.bring(key.clone(), Depth::Along);
     }
     for area in &request.free_in {
         let free = loading.of_event.and_then(|event| event.areas.get(area)).map(|index| index.free(clock));
@@ -26,13 +26,16 @@ pub(super) fn load(tables: &Tables, request: &LoadRequest, clock: Timestamp) -> 
     loading.snapshot
 }
 
-/// How a record came to be loaded. What comes along with an expired hold brings no further expired holds along, so
-/// that a load stays bounded.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How a record came to be loaded. Who finds a pool or an allowance finds its expired holds too; but what comes along
+/// with those ends there, so that a load stays bounded.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Depth {
-    Asked,
+    /// It, or something that it belongs to, was asked for.
     Along,
+    /// It belongs to an expired hold of a pool or an allowance that was asked for.
     WithLapsed,
+    /// It is an expired hold of something that belongs to an expired hold.
+    Last,
 }
 
 struct Loading<'a> {
@@ -53,15 +56,15 @@ impl Loading<'_> {
             self.snapshot.insert(key.clone(), versioned.clone());
         }
         match key {
-            RecordKey::Pool(id) if depth != Depth::WithLapsed => {
+            RecordKey::Pool(id) => {
                 let holds = self.of_event.and_then(|event| event.holds_by_pool.get(&id));
-                self.bring_lapsed(LapsedOf::Pool(id), holds);
+                self.bring_lapsed(LapsedOf::Pool(id), holds, depth);
             }
-            RecordKey::Allowance(id) if depth != Depth::WithLapsed => {
+            RecordKey::Allowance(id) => {
                 let holds = self.of_event.and_then(|event| event.holds_by_customer.get(&id));
-                self.bring_lapsed(LapsedOf::Customer(id), holds);
+                self.bring_lapsed(LapsedOf::Customer(id), holds, depth);
             }
-            RecordKey::Reservation(_) => self.bring_lines(&versioned, depth),
+            RecordKey::Reservation(_) if depth < Depth::Last => self.bring_lines(&versioned, depth),
             RecordKey::Operation(_) if !known => {
                 if let Some(Record::Operation(operation)) = versioned.record
                     && let Recorded::Applied { reservation: Some(id), .. } = operation.recorded
@@ -80,8 +83,7 @@ impl Loading<'_> {
         if *event != self.request.event {
             return;
         }
-        let depth = if depth == Depth::WithLapsed { depth } else { Depth::Along };
-        if depth != Depth::WithLapsed {
+        if depth == Depth::Along {
             for ticket in lines.tickets() {
                 self.bring(RecordKey::Ticket(ticket.clone()), depth);
             }
@@ -94,7 +96,7 @@ impl Loading<'_> {
         }
     }
 
-    fn bring_lapsed(&mut self, of: LapsedOf, holds: Option<&BTreeSet<(Timestamp, ReservationId)>>) {
+    fn bring_lapsed(&mut self, of: LapsedOf, holds: Option<&BTreeSet<(Timestamp, ReservationId)>>, depth: Depth) {
         if self.snapshot.lapsed(&of).is_some() {
             return;
         }
@@ -104,7 +106,8 @@ impl Loading<'_> {
         let more = due.next().is_some();
         self.snapshot.insert_lapsed(of, Lapsed { reservations: reservations.clone(), more });
         for id in reservations {
-            self.bring(RecordKey::Reservation(id), Depth::WithLapsed);
+            let depth = if depth == Depth::Along { Depth::WithLapsed } else { Depth::Last };
+            self.bring(RecordKey::Reservation(id), depth);
         }
     }
 

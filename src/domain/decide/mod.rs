@@ -42,30 +42,40 @@ pub fn decide(view: &mut View<'_>, command: &Command, policies: &Policies) -> Re
         return repeat(view, command, operation, at, fingerprint);
     }
     check_age(view, command, policies)?;
-    let mut draft = Draft::new(view);
-    let outcome = match &command.action {
-        Action::CreateEvent(terms) => inventory::create_event(&mut draft, terms),
-        Action::Import(import) => inventory::import(&mut draft, import),
-        Action::Block { tickets, reason } => inventory::block(&mut draft, tickets, reason),
-        Action::Unblock { tickets } => inventory::unblock(&mut draft, tickets),
-        Action::Hold(hold) => hold::hold(&mut draft, hold, policies),
-        Action::Extend { reservation, customer, ttl } => {
-            reservation::extend(&mut draft, *reservation, customer, *ttl, policies)
+    let (outcome, at, mut writes) = loop {
+        let assumed = view.now();
+        let mut draft = Draft::new(view);
+        let outcome = act(&mut draft, command, policies);
+        // What was looked at may have been decided later than the store's clock says: then that is the time of the
+        // decision, and what was decided for an earlier one does not count. Ordinary decisions pass once.
+        if draft.now() == assumed {
+            break (outcome?, assumed, draft.into_writes());
         }
-        Action::Confirm { reservation, customer } => {
-            reservation::confirm(&mut draft, *reservation, customer, policies.late_payment)
-        }
-        Action::Release { reservation, customer } => reservation::release(&mut draft, *reservation, customer),
-        Action::Cancel { reservation, customer } => reservation::cancel(&mut draft, *reservation, customer),
-        Action::Transfer(transfer) => reservation::transfer(&mut draft, transfer),
-    }?;
+    };
     let record =
         OperationRecord { event: command.event.clone(), fingerprint, recorded: recorded(command.kind(), &outcome) };
-    let at = draft.now();
-    let mut writes = draft.into_writes();
     writes.push((RecordKey::Operation(command.operation), Record::Operation(record)));
     let receipt = Receipt { operation: command.operation, kind: command.kind(), at, outcome, repeated: false };
     Ok(ChangeSet { at, writes, receipt: Some(receipt) })
+}
+
+fn act(draft: &mut Draft<'_, '_>, command: &Command, policies: &Policies) -> Result<Outcome, Rejection> {
+    match &command.action {
+        Action::CreateEvent(terms) => inventory::create_event(draft, terms),
+        Action::Import(import) => inventory::import(draft, import),
+        Action::Block { tickets, reason } => inventory::block(draft, tickets, reason),
+        Action::Unblock { tickets } => inventory::unblock(draft, tickets),
+        Action::Hold(hold) => hold::hold(draft, hold, policies),
+        Action::Extend { reservation, customer, ttl } => {
+            reservation::extend(draft, *reservation, customer, *ttl, policies)
+        }
+        Action::Confirm { reservation, customer } => {
+            reservation::confirm(draft, *reservation, customer, policies.late_payment)
+        }
+        Action::Release { reservation, customer } => reservation::release(draft, *reservation, customer),
+        Action::Cancel { reservation, customer } => reservation::cancel(draft, *reservation, customer),
+        Action::Transfer(transfer) => reservation::transfer(draft, transfer),
+    }
 }
 
 /// Settles holds whose deadline has passed: gives back what they still count in pools and allowances, and frees the

@@ -1,0 +1,120 @@
+//! Many keys, and many who want the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::super::bench::side_by_side;
+use super::super::check::{Checked, ensure, ensure_eq};
+use super::{LONG, LockBench, SHORT, keys, take, take_one};
+use crate::ports::{Attempt, BoxFuture, Extended, Released};
+
+pub(super) async fn many_keys_are_taken_at_once(bench: &LockBench) -> Checked {
+    let texts: Vec<String> = (0..500).map(|n| format!("event/seat {n}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut leases = take(&*bench.here, &texts, LONG).await?;
+    let attempts = bench.there.acquire_each(&keys(&texts), LONG).await?;
+    ensure!(attempts.iter().all(|it| matches!(it, Attempt::Contended { .. })), "some of many keys are granted twice");
+    let extended = bench.here.extend(&mut leases, LONG).await?;
+    ensure_eq!(extended, vec![Extended::Extended; texts.len()], "what became of the extensions");
+    let released = bench.here.release(leases).await?;
+    ensure_eq!(released, vec![Released::Released; texts.len()], "what became of the releases");
+    Ok(())
+}
+
+pub(super) async fn no_keys_are_no_work(bench: &LockBench) -> Checked {
+    ensure_eq!(bench.here.acquire_all(&[], LONG).await?, Attempt::Granted(Vec::new()), "no keys, all granted");
+    ensure_eq!(bench.here.acquire_each(&[], LONG).await?, Vec::new(), "no keys, no answers");
+    ensure_eq!(bench.here.extend(&mut [], LONG).await?, Vec::new(), "no leases, no answers");
+    ensure_eq!(bench.here.release(Vec::new()).await?, Vec::new(), "no leases, no answers");
+    Ok(())
+}
+
+pub(super) async fn of_many_contenders_one_at_a_time_gets_in(bench: &LockBench) -> Checked {
+    const CONTENDERS: usize = 6;
+    const TURNS: u32 = 10;
+    let is_inside = Arc::new(AtomicBool::new(false));
+    let attempts = Arc::new(AtomicU32::new(0));
+    let mut tasks: Vec<BoxFuture<'static, Checked>> = Vec::new();
+    for n in 0..CONTENDERS {
+        let lock = bench.space.open().await;
+        let (runtime, is_inside, attempts) =
+            (Arc::clone(&bench.runtime), Arc::clone(&is_inside), Arc::clone(&attempts));
+        tasks.push(Box::pin(async move {
+            let mut turns = 0;
+            while turns < TURNS {
+                attempts.fetch_add(1, Ordering::Relaxed);
+                // Half of them ask for each key, the others for all: both exclude each other.
+                let leases = if n % 2 == 0 {
+                    match lock.acquire_all(&keys(&["seat"]), LONG).await? {
+                        Attempt::Granted(leases) => leases,
+                        Attempt::Contended { .. } => Vec::new(),
+                    }
+                } else {
+                    let attempts = lock.acquire_each(&keys(&["seat"]), LONG).await?.into_iter();
+                    attempts
+                        .filter_map(|it| if let Attempt::Granted(lease) = it { Some(lease) } else { None })
+                        .collect()
+                };
+                if leases.is_empty() {
+                    runtime.sleep(Duration::from_millis(1 + runtime.random() % 4)).await;
+                    continue;
+                }
+                ensure!(!is_inside.swap(true, Ordering::AcqRel), "two hold the same lock");
+                runtime.sleep(Duration::from_millis(1)).await;
+                is_inside.store(false, Ordering::Release);
+                ensure_eq!(lock.release(leases).await?, vec![Released::Released], "what became of a release");
+                turns += 1;
+            }
+            Ok(())
+        }));
+    }
+    side_by_side(&bench.runtime, tasks).await?;
+    let attempts = attempts.load(Ordering::Relaxed);
+    bench.note(format!("{attempts} attempts for {} turns", CONTENDERS as u32 * TURNS));
+    Ok(())
+}
+
+/// Overlapping sets of keys in different orders: all or none means that nobody waits for anybody for ever.
+pub(super) async fn contenders_in_any_order_all_get_through(bench: &LockBench) -> Checked {
+    const TURNS: u32 = 10;
+    let orders: [[&'static str; 3]; 4] = [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "d"], ["d", "a", "b"]];
+    let deadline = bench.runtime.now() + Duration::from_secs(60);
+    let mut tasks: Vec<BoxFuture<'static, Checked>> = Vec::new();
+    for texts in orders {
+        let lock = bench.space.open().await;
+        let runtime = Arc::clone(&bench.runtime);
+        tasks.push(Box::pin(async move {
+            let mut turns = 0;
+            while turns < TURNS {
+                ensure!(runtime.now() < deadline, "{texts:?} were granted {turns} of {TURNS} times within a minute");
+                if let Attempt::Granted(leases) = lock.acquire_all(&keys(&texts), LONG).await? {
+                    runtime.sleep(Duration::from_millis(1)).await;
+                    lock.release(leases).await?;
+                    turns += 1;
+                } else {
+                    runtime.sleep(Duration::from_millis(1 + runtime.random() % 4)).await;
+                }
+            }
+            Ok(())
+        }));
+    }
+    side_by_side(&bench.runtime, tasks).await?;
+    Ok(())
+}
+
+pub(super) async fn a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl(bench: &LockBench) -> Checked {
+    for n in 0..10 {
+        let text = format!("dropped {n}");
+        let wanted = keys(&[&text]);
+        let _ = bench.here.acquire_all(&wanted, SHORT).now_or_never();
+    }
+    for n in 0..10 {
+        bench.wait_until_free(&format!("dropped {n}"), SHORT).await?;
+    }
+    let lease = take_one(&*bench.here, "after", LONG).await?;
+    ensure_eq!(bench.here.release(vec![lease]).await?, vec![Released::Released], "a release after dropped calls");
+    Ok(())
+}

@@ -1,0 +1,127 @@
+use std::fmt;
+use std::time::Duration;
+
+/// What came of one case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The contract was kept.
+    Passed,
+    /// It was broken, or the case panicked or did not end.
+    Failed {
+        /// What was expected, and what was found.
+        message: String,
+    },
+    /// The adapter declares that it lacks what the case is about.
+    Skipped {
+        /// What it lacks.
+        reason: String,
+    },
+}
+
+/// One case and what came of it.
+#[derive(Debug, Clone)]
+pub struct CaseReport {
+    name: &'static str,
+    verdict: Verdict,
+    notes: Vec<String>,
+    took: Duration,
+}
+
+impl CaseReport {
+    pub(super) fn new(name: &'static str, verdict: Verdict, notes: Vec<String>, took: Duration) -> Self {
+        Self { name, verdict, notes, took }
+    }
+
+    /// Its name, `theme::sentence`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// What it has to say besides: figures, and what the contract recommends and the adapter does not do.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How long it took.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+}
+
+impl fmt::Display for CaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, why) = match &self.verdict {
+            Verdict::Passed => ("passed", None),
+            Verdict::Failed { message } => ("FAILED", Some(message)),
+            Verdict::Skipped { reason } => ("skipped", Some(reason)),
+        };
+        write!(f, "{word:7} {} ({} ms)", self.name, self.took.as_millis())?;
+        for text in why.into_iter().chain(&self.notes) {
+            write!(f, " - {text}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What came of a suite, case by case. Its [`Display`](fmt::Display) prints a line for each.
+#[derive(Debug, Clone, Default)]
+#[must_use = "a report that nobody looks at finds nothing"]
+pub struct Report {
+    cases: Vec<CaseReport>,
+}
+
+impl Report {
+    pub(super) fn push(&mut self, case: CaseReport) {
+        self.cases.push(case);
+    }
+
+    /// The cases, in the order in which they ran.
+    #[must_use]
+    pub fn cases(&self) -> &[CaseReport] {
+        &self.cases
+    }
+
+    /// The cases that failed.
+    pub fn failed(&self) -> impl Iterator<Item = &CaseReport> {
+        self.cases.iter().filter(|case| matches!(case.verdict, Verdict::Failed { .. }))
+    }
+
+    /// Whether there are cases, and none of them failed.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        !self.cases.is_empty() && self.failed().next().is_none()
+    }
+
+    /// Does nothing if [`Report::is_passed`].
+    ///
+    /// # Panics
+    ///
+    /// With the whole report, if a case failed or there was none.
+    pub fn assert_passed(&self) {
+        assert!(self.is_passed(), "the adapter does not keep its contract:\n{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cases.iter().try_for_each(|case| writeln!(f, "{case}"))?;
+        let count = |wanted: fn(&Verdict) -> bool| self.cases.iter().filter(|case| wanted(&case.verdict)).count();
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            count(|verdict| matches!(verdict, Verdict::Passed)),
+            count(|verdict| matches!(verdict, Verdict::Failed { .. })),
+            count(|verdict| matches!(verdict, Verdict::Skipped { .. })),
+        )
+    }
+}

@@ -1,0 +1,161 @@
+//! The suite for repositories, a file for each theme.
+
+mod absent;
+mod areas;
+mod clock;
+mod feed;
+mod groups;
+mod handles;
+mod idempotency;
+mod lapsed;
+mod processes;
+mod queries;
+mod races;
+mod reads;
+mod records;
+mod retention;
+mod samples;
+mod unknown;
+mod writes;
+
+use std::sync::Arc;
+
+use super::bench::RepositoryBench;
+use super::harness::RepositoryHarness;
+use super::report::Report;
+use super::suite::{self, Case, cases};
+
+const CASES: &[Case<RepositoryBench>] = cases![
+    records {
+        every_kind_of_record_is_read_as_it_was_written,
+        extreme_values_are_kept,
+        versions_count_commits,
+        ids_are_compared_byte_by_byte,
+        reservations_and_operations_are_named_across_events,
+        events_do_not_see_each_others_records,
+        ten_thousand_records_are_written_and_read_at_once,
+        loading_brings_along_what_deciding_needs_next,
+        a_broken_invariant_is_not_written,
+    }
+    absent {
+        what_does_not_exist_is_read_as_absent,
+        an_absent_record_that_was_read_is_checked,
+        creating_what_exists_is_a_conflict,
+        changing_what_does_not_exist_is_a_conflict,
+        of_many_that_create_the_same_record_one_wins,
+    }
+    reads {
+        a_record_read_and_not_written_is_checked,
+        a_record_read_and_unchanged_is_no_conflict,
+        reading_does_not_change_a_version,
+        of_two_that_read_what_the_other_writes_one_wins,
+        of_two_that_find_the_others_record_absent_one_wins,
+    }
+    writes {
+        a_write_on_an_old_version_is_a_conflict,
+        a_write_on_a_future_version_is_a_conflict,
+        a_conflict_leaves_no_trace,
+        a_retry_after_a_conflict_succeeds,
+    }
+    races {
+        no_update_is_lost,
+        a_load_is_one_moment,
+        a_ticket_is_never_given_to_two,
+    }
+    groups {
+        a_group_is_written_whole_or_not_at_all,
+        good_and_conflicting_groups_are_told_apart,
+        groups_share_what_they_only_read,
+        no_groups_are_no_work,
+        hundreds_of_groups_share_a_commit,
+    }
+    queries {
+        tickets_are_listed_in_order_page_by_page,
+        pools_are_listed_in_order,
+        reservations_are_listed_by_event_and_customer,
+        unknown_events_have_nothing,
+    }
+    areas {
+        the_free_tickets_of_an_area_are_complete,
+        an_expired_hold_is_free_without_a_sweeper,
+        an_unknown_area_has_none,
+    }
+    lapsed {
+        a_hold_is_lapsed_from_its_deadline_on,
+        the_oldest_come_first_and_their_number_is_bounded,
+        exactly_as_many_as_fit_are_all,
+        what_was_settled_is_not_listed,
+        a_customers_list_follows_transfers,
+        all_events_are_listed_for_the_sweeper,
+        a_pool_full_of_expired_holds_can_be_sold_at_once,
+        an_allowance_full_of_expired_holds_can_be_used_at_once,
+    }
+    feed {
+        every_write_but_operations_is_a_row,
+        pages_continue_where_the_last_one_ended,
+        what_was_not_committed_is_not_in_the_feed,
+        each_event_has_its_own_sequence,
+        the_order_of_sequences_is_the_order_of_commits,
+        the_feed_rebuilds_the_tables,
+    }
+    retention {
+        old_operations_are_purged_and_young_ones_kept,
+        purging_goes_in_bounded_steps,
+        the_purge_limit_never_falls,
+        a_reader_behind_the_purge_is_told,
+        the_feed_is_purged_from_its_oldest_row_on,
+        purging_leaves_the_tables_alone,
+        an_operation_older_than_the_retention_is_never_executed,
+    }
+    idempotency {
+        of_two_commits_under_one_operation_one_wins,
+        a_repeated_success_is_the_same_success,
+        a_repetition_finds_the_success_of_another_instance,
+        other_content_under_the_same_id_is_refused,
+        the_same_request_many_times_at_once_happens_once,
+        a_refusal_is_decided_again,
+    }
+    unknown {
+        a_statement_that_landed_before_its_answer_happens_once,
+        a_statement_that_lands_after_the_next_read_happens_once,
+        a_statement_that_lands_long_after_happens_once,
+        a_statement_that_never_lands_happens_once,
+        a_refusal_after_an_unknown_outcome_is_final,
+        a_failure_in_passing_is_retried,
+        a_late_statement_is_judged_when_it_lands,
+    }
+    clock {
+        all_handles_share_one_clock_that_runs,
+        a_clock_stepping_back_revives_no_hold,
+        a_clock_stepping_back_and_forth_sells_nothing_twice,
+        the_time_of_a_decision_is_kept,
+    }
+    handles {
+        ten_handles_open_one_fresh_store_at_once,
+        a_handle_opened_later_sees_everything,
+        dropped_calls_break_nothing,
+    }
+    processes {
+        many_service_instances_sell_nothing_twice,
+        many_processes_sell_nothing_twice,
+        a_killed_process_leaves_nothing_half_done,
+    }
+];
+
+/// Runs the whole suite, case by case.
+pub async fn repository(harness: &dyn RepositoryHarness) -> Report {
+    repository_where(harness, |_| true).await
+}
+
+/// Runs those cases of the suite whose names are wanted.
+pub async fn repository_where(harness: &dyn RepositoryHarness, wanted: impl Fn(&str) -> bool) -> Report {
+    let runtime = harness.runtime();
+    let set_up = || async { RepositoryBench::new(harness.fresh().await, Arc::clone(&runtime)).await };
+    suite::run(CASES, wanted, &runtime, set_up).await
+}
+
+/// The names of the suite's cases, in the order in which they run.
+#[must_use]
+pub fn repository_cases() -> Vec<&'static str> {
+    CASES.iter().map(|case| case.name).collect()
+}

@@ -1,0 +1,124 @@
+use super::super::bench::{
+    RepositoryBench, area_id, customer_id, event_id, new_reservation_id, nth_ticket, place, pool, pool_id, pool_key,
+    reservation, ticket, ticket_id, ticket_key,
+};
+use super::super::check::{Checked, ensure, ensure_eq};
+use crate::conformance::bench::{blocked, lines};
+use crate::domain::{
+    CustomerId, Pool, Record, RecordKey, ReservationId, ReservationState, Ticket, TicketId, TicketState,
+};
+use crate::ports::{PAGE_MAX, ReservationQuery, TicketQuery};
+
+pub(super) async fn tickets_are_listed_in_order_page_by_page(bench: &RepositoryBench) -> Checked {
+    let event = event_id("concert");
+    bench.stage(&event, 23, &[], None).await?;
+    let mut of_b = place(3);
+    of_b.area = area_id("B");
+    let records = ["A-00003a", "B-1", "a"]
+        .map(|id| (RecordKey::Ticket(ticket_id(id)), Record::Ticket(Ticket::available(of_b.clone()))));
+    bench.put(&event, records.to_vec()).await?;
+    bench.put(&event, vec![(ticket_key(5), ticket(5, blocked("camera")))]).await?;
+    let mut expected: Vec<TicketId> = (0..23).map(nth_ticket).collect();
+    let in_b: Vec<TicketId> = ["A-00003a", "B-1", "a"].map(ticket_id).to_vec();
+    let in_a = expected.clone();
+    expected.extend(in_b.iter().cloned());
+    expected.sort_unstable();
+    for (area, expected) in [(None, expected), (Some(area_id("A")), in_a), (Some(area_id("B")), in_b)] {
+        for limit in [1, 7, 1_000] {
+            let mut found: Vec<TicketId> = Vec::new();
+            loop {
+                let after = found.last().cloned();
+                let query = TicketQuery { event: event.clone(), area: area.clone(), after, limit };
+                let page = bench.repository.tickets(&query).await?;
+                ensure!(page.len() <= limit, "a page of {} tickets, and {limit} are the limit", page.len());
+                if page.is_empty() {
+                    break;
+                }
+                found.extend(page.into_iter().map(|(id, ..)| id));
+                ensure!(found.len() <= expected.len(), "more tickets than there are: {found:?}");
+            }
+            ensure_eq!(found, expected, "the tickets of area {area:?}, {limit} a page");
+        }
+    }
+    let all = bench.tickets(&event).await?;
+    let camera = all.iter().find(|(id, ..)| *id == nth_ticket(5));
+    let expected = Ticket { place: place(5), state: blocked("camera") };
+    ensure_eq!(camera, Some(&(nth_ticket(5), 2, expected)), "a listed ticket with its version");
+    Ok(())
+}
+
+pub(super) async fn pools_are_listed_in_order(bench: &RepositoryBench) -> Checked {
+    let event = event_id("concert");
+    bench.stage(&event, 0, &[("b", 2), ("a", 1), ("C", 3), ("aa", 4)], None).await?;
+    bench.put(&event, vec![(pool_key("a"), pool(1, 0, 1))]).await?;
+    let listed = bench.repository.pools(&event).await?;
+    let expected = vec![
+        (pool_id("C"), 1, Pool::with_capacity(3)),
+        (pool_id("a"), 2, Pool { capacity: 1, held: 0, booked: 1 }),
+        (pool_id("aa"), 1, Pool::with_capacity(4)),
+        (pool_id("b"), 1, Pool::with_capacity(2)),
+    ];
+    ensure_eq!(listed, expected, "the pools");
+    Ok(())
+}
+
+pub(super) async fn reservations_are_listed_by_event_and_customer(bench: &RepositoryBench) -> Checked {
+    let (here, there) = (event_id("here"), event_id("there"));
+    let mut expected: Vec<(ReservationId, CustomerId)> = Vec::new();
+    for event in [&here, &there] {
+        bench.stage(event, 1, &[("floor", 100)], None).await?;
+        for n in 0..25_u32 {
+            let id = new_reservation_id(&bench.runtime);
+            let customer = if n % 3 == 0 { "ada" } else { "grace" };
+            let state = if n % 2 == 0 { ReservationState::Booked } else { ReservationState::Released };
+            let record = reservation(id, event, customer, lines(&[], &[("floor", n + 1)]), state);
+            bench.put(event, vec![(RecordKey::Reservation(id), record)]).await?;
+            if event == &here {
+                expected.push((id, customer_id(customer)));
+            }
+        }
+    }
+    // The last one changes hands: from now on it is listed with its new customer alone.
+    let (moved, _) = expected.remove(24);
+    let record = reservation(moved, &here, "mary", lines(&[], &[("floor", 25)]), ReservationState::Booked);
+    bench.put(&here, vec![(RecordKey::Reservation(moved), record)]).await?;
+    expected.push((moved, customer_id("mary")));
+    expected.sort_unstable_by_key(|(id, _)| *id.as_uuid().as_bytes());
+    for customer in [None, Some("ada"), Some("grace"), Some("mary"), Some("nobody")] {
+        let customer = customer.map(customer_id);
+        let wanted = expected.iter().filter(|(_, of)| customer.as_ref().is_none_or(|customer| customer == of));
+        let wanted: Vec<ReservationId> = wanted.map(|(id, _)| *id).collect();
+        for limit in [1, 4, PAGE_MAX] {
+            let mut found: Vec<ReservationId> = Vec::new();
+            loop {
+                let after = found.last().copied();
+                let query = ReservationQuery { event: here.clone(), customer: customer.clone(), after, limit };
+                let page = bench.repository.reservations(&query).await?;
+                ensure!(page.len() <= limit, "a page of {} reservations, and {limit} are the limit", page.len());
+                if page.is_empty() {
+                    break;
+                }
+                for (version, found) in &page {
+                    let stored = bench.get(&here, &RecordKey::Reservation(found.id)).await?;
+                    ensure_eq!(*version, stored.version, "the version of a listed reservation");
+                    ensure_eq!(Some(Record::Reservation(found.clone())), stored.record, "a listed reservation");
+                }
+                found.extend(page.into_iter().map(|(_, reservation)| reservation.id));
+                ensure!(found.len() <= wanted.len(), "more reservations of {customer:?} than there are");
+            }
+            ensure_eq!(found, wanted, "the reservations of {customer:?}, {limit} a page");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn unknown_events_have_nothing(bench: &RepositoryBench) -> Checked {
+    bench.stage(&event_id("concert"), 1, &[("floor", 1)], None).await?;
+    bench.put(&event_id("concert"), vec![(ticket_key(0), ticket(0, TicketState::Available))]).await?;
+    let event = event_id("nowhere");
+    ensure_eq!(bench.tickets(&event).await?.len(), 0, "the number of tickets");
+    ensure_eq!(bench.repository.pools(&event).await?.len(), 0, "the number of pools");
+    ensure_eq!(bench.reservations(&event).await?.len(), 0, "the number of reservations");
+    ensure_eq!(bench.repository.changes(&event, 0, PAGE_MAX).await?.len(), 0, "the number of changes");
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What the tests of the booking service share.
+#![allow(dead_code)]
+
+pub(crate) mod audit;
+pub(crate) mod doubles;
+pub(crate) mod rules;
+pub(crate) mod runtime;
+pub(crate) mod sim;
+pub(crate) mod spy_lock;
+pub(crate) mod stage;
+pub(crate) mod world;
