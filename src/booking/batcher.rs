@@ -13,12 +13,12 @@ use super::lock_plan::Guard;
 use super::locks::Locks;
 use super::queue::EventQueue;
 use super::request::{Answer, Request};
-use super::slots::Slots;
-use crate::domain::{Action, Record, RecordKey, Rejection, Snapshot};
-use crate::ports::{Group, GroupOutcome, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
+use super::slots::{Decided, Slots};
+use crate::domain::{Action, Record, RecordKey, Rejection, Snapshot, Timestamp};
+use crate::ports::{BoxFuture, Group, GroupOutcome, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
 
 /// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
-const LOADS_MAX: usize = 4;
+const LOADS_MAX: usize = 16;
 
 /// What a request that does not wait for others is told to wait before it asks again: a few commits of theirs.
 const RETRY_AFTER: Duration = Duration::from_millis(8);
@@ -26,18 +26,22 @@ const RETRY_AFTER: Duration = Duration::from_millis(8);
 /// How many batches' worth of requests may wait for locks while others go on.
 const PARKED_BATCHES_MAX: usize = 4;
 
-/// Takes what waits for one event out of its queue, batch after batch, until nothing waits.
-pub(super) async fn run(core: Arc<Core>, queue: Arc<EventQueue>) {
-    let mut ended = Ended { core: Arc::clone(&core), queue: Arc::clone(&queue), normally: false };
-    let mut locks = Locks::new(Arc::clone(&core), Arc::clone(&queue));
-    let mut batcher =
-        Batcher { core, queue, carried: Vec::new(), backoff: Backoff::default(), stall: None, found_locks: false };
-    while let Some(batch) = batcher.next_batch() {
-        batcher.round(batch, &mut locks).await;
-        locks.give_up(&batcher.carried);
-        yield_once().await;
-    }
-    ended.normally = true;
+/// Takes what waits for one event out of its queue, batch after batch, until nothing waits. The caller has counted it
+/// as a task of the registry.
+pub(super) fn run(core: Arc<Core>, queue: Arc<EventQueue>) -> BoxFuture<'static, ()> {
+    // Made here, so that it also ends a task that is dropped before it ran.
+    let ended = Ended { core: Arc::clone(&core), queue: Arc::clone(&queue), normally: false };
+    Box::pin(async move {
+        let mut locks = Locks::new(Arc::clone(&core), Arc::clone(&queue));
+        let mut batcher =
+            Batcher { core, queue, carried: Vec::new(), backoff: Backoff::default(), stall: None, found_locks: false };
+        while let Some(batch) = batcher.next_batch() {
+            batcher.round(batch, &mut locks).await;
+            locks.give_up(&batcher.carried);
+            yield_once().await;
+        }
+        ended.normally();
+    })
 }
 
 /// Lets callers that were just answered ask for the next thing before the next batch is taken.
@@ -60,6 +64,12 @@ struct Ended {
     normally: bool,
 }
 
+impl Ended {
+    fn normally(mut self) {
+        self.normally = true;
+    }
+}
+
 impl Drop for Ended {
     fn drop(&mut self) {
         if !self.normally {
@@ -67,7 +77,7 @@ impl Drop for Ended {
                 request.answer(Err(BookingError::Failed(StoreError::transient("the event's task ended"))));
             }
         }
-        self.core.registry.batcher_ended();
+        self.core.registry.task_ended();
     }
 }
 
@@ -90,6 +100,7 @@ impl Batcher {
             return self.queue.take_or_stop(most);
         }
         let mut batch = std::mem::take(&mut self.carried);
+        batch.sort_by_key(Request::arrival);
         // Those who wait for locks do not keep others from going on.
         let parked = batch.iter().filter(|request| request.is_parked).count();
         if parked < most.saturating_mul(PARKED_BATCHES_MAX) {
@@ -144,20 +155,23 @@ impl Batcher {
 
     fn drop_overdue(&self, batch: Vec<Request>) -> Vec<Request> {
         let now = self.core.runtime.now();
+        let refuses_waiting = self.core.registry.refuses_waiting();
         let mut kept = Vec::with_capacity(batch.len());
         for request in batch {
             if request.is_abandoned() {
                 continue;
             }
-            if request.deadline > now {
+            if !refuses_waiting && request.deadline > now {
                 kept.push(request);
-            } else {
-                let late = match request.unknown.clone() {
-                    Some(error) => OutcomeUnknown::new(request.command.operation, Some(error)).into(),
-                    None => Rejection::DeadlinePassed.into(),
-                };
-                self.answer(request, Err(late));
+                continue;
             }
+            let operation = request.command.operation;
+            let refusal = match request.unknown.clone() {
+                Some(error) => OutcomeUnknown::new(operation, Some(error)).into(),
+                None if refuses_waiting => Rejection::ShuttingDown.into(),
+                None => Rejection::DeadlinePassed.into(),
+            };
+            self.answer(request, Err(refusal));
         }
         kept
     }
@@ -212,10 +226,14 @@ impl Batcher {
             }
             match decide_all(&mut snapshot, batch, &self.core.policies, guard) {
                 Ok(decisions) => return Ok((snapshot, decisions)),
+                Err(missing) if missing.iter().all(|key| records.contains(key)) => {
+                    return Err(StoreError::permanent("the repository does not return the records it is asked for"));
+                }
                 Err(missing) => records.extend(missing),
             }
         }
-        Err(StoreError::permanent("the repository does not return the records it is asked for"))
+        // Others change what is needed faster than it can be read: the next round begins with a fresh look.
+        Ok((Snapshot::new(self.queue.event().clone(), Timestamp::EPOCH), Vec::new()))
     }
 
     // ---- commit
@@ -225,17 +243,40 @@ impl Batcher {
             groups.into_iter().map(|group| (group.members, group.group)).unzip();
         match self.commit_groups(&groups, members.iter().map(Vec::len).sum()).await {
             Ok(outcomes) => self.settle(slots, &members, &outcomes),
-            // One group that can never be written must not take the others down with it.
-            Err(error) if error.kind() == StoreErrorKind::Permanent && groups.len() > 1 => {
-                for (members, group) in members.iter().zip(&groups) {
-                    let single = std::slice::from_ref(group);
-                    match self.commit_groups(single, members.len()).await {
-                        Ok(outcomes) => self.settle(slots, std::slice::from_ref(members), &outcomes),
-                        Err(error) => self.commit_failed(slots, members, &error),
-                    }
-                }
+            // One group that cannot be written must not take the others down with it.
+            Err(error)
+                if groups.len() > 1
+                    && match error.kind() {
+                        StoreErrorKind::Permanent => true,
+                        StoreErrorKind::Transient => slots.have_failed_before(&members),
+                        StoreErrorKind::Unknown => false,
+                    } =>
+            {
+                self.commit_singly(slots, &members, &groups).await;
             }
             Err(error) => members.iter().for_each(|members| self.commit_failed(slots, members, &error)),
+        }
+    }
+
+    /// Commits one group after the other. When two in a row fail in passing it is not their fault: the rest waits.
+    async fn commit_singly(&mut self, slots: &mut Slots, members: &[Vec<usize>], groups: &[Group]) {
+        let mut failed_in_a_row = 0;
+        for (members, group) in members.iter().zip(groups) {
+            if failed_in_a_row == 2 {
+                let waiting = members.iter().filter_map(|index| slots.take(*index));
+                waiting.for_each(|decided| self.carry_one(decided.request));
+                continue;
+            }
+            match self.commit_groups(std::slice::from_ref(group), members.len()).await {
+                Ok(outcomes) => {
+                    failed_in_a_row = 0;
+                    self.settle(slots, std::slice::from_ref(members), &outcomes);
+                }
+                Err(error) => {
+                    failed_in_a_row += u32::from(error.kind() != StoreErrorKind::Permanent);
+                    self.commit_failed(slots, members, &error);
+                }
+            }
         }
     }
 
@@ -263,8 +304,8 @@ impl Batcher {
                     let event = self.queue.event();
                     self.core.observe(&Observation::Conflict { event, stale, requests: members.len() });
                     for index in members {
-                        if let (_, Some(request)) = slots.take(*index) {
-                            self.decide_after_conflict(request);
+                        if let Some(decided) = slots.take(*index) {
+                            self.decide_after_conflict(decided.request);
                         }
                     }
                 }
@@ -279,7 +320,7 @@ impl Batcher {
     /// Everything that these decisions depend on is durable: their answers are true.
     fn finish(&mut self, slots: &mut Slots, members: &[usize]) {
         for index in members {
-            let (verdict, Some(request)) = slots.take(*index) else { continue };
+            let Some(Decided { request, verdict, .. }) = slots.take(*index) else { continue };
             match verdict {
                 Verdict::Answer(answer) => self.answer(request, *answer),
                 Verdict::Again(again) => self.decide_again(request, again),
@@ -326,8 +367,12 @@ impl Batcher {
     }
 
     fn commit_failed(&mut self, slots: &mut Slots, members: &[usize], error: &StoreError) {
-        let failed: Vec<Request> = members.iter().filter_map(|index| slots.take(*index).1).collect();
-        self.store_failed(failed, error);
+        let decided: Vec<Decided> = members.iter().filter_map(|index| slots.take(*index)).collect();
+        let unknown = error.kind() == StoreErrorKind::Unknown;
+        // A mere refusal sent nothing: whatever became of the commit, it has not happened.
+        let (sent, refused): (Vec<_>, Vec<_>) = decided.into_iter().partition(|decided| !unknown || decided.writes);
+        refused.into_iter().for_each(|decided| self.carry_one(decided.request));
+        self.store_failed(sent.into_iter().map(|decided| decided.request).collect(), error);
     }
 
     fn store_failed(&mut self, requests: Vec<Request>, error: &StoreError) {
@@ -374,6 +419,5 @@ impl Batcher {
                 self.carry_one(request);
             }
         }
-        self.carried.sort_by_key(Request::arrival);
     }
 }

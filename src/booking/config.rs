@@ -7,7 +7,7 @@ pub enum Contention {
     /// It is refused at once with [`Rejection::Contended`](crate::domain::Rejection::Contended), which says when to come back.
     Reject,
     /// It waits and is decided again, until this long after it was made; then it is refused with
-    /// [`Rejection::DeadlinePassed`](crate::domain::Rejection::DeadlinePassed).
+    /// [`Rejection::DeadlinePassed`](crate::domain::Rejection::DeadlinePassed). At most a day.
     Wait(Duration),
 }
 
@@ -29,7 +29,8 @@ pub enum LockScope {
 pub enum LockPolicy {
     /// Never.
     Never,
-    /// No transaction that changes something begins before every lock that covers it is held.
+    /// No transaction on behalf of a request that changes tickets or pools begins before every lock that covers them is
+    /// held. The sweeper, whose work nobody waits for, takes none.
     Always(LockScope),
     /// Only on records that commits conflict on, and only while they do so often.
     Adaptive,
@@ -97,9 +98,9 @@ impl Limits {
         self
     }
 
-    /// How long a lock lasts if its holder dies. A live holder extends it.
+    /// How long a lock lasts if its holder dies: 10 ms to 1 h. A live holder extends it.
     pub fn lock_ttl(mut self, ttl: Duration) -> Self {
-        self.lock_ttl = ttl.max(Duration::from_millis(10));
+        self.lock_ttl = ttl.clamp(Duration::from_millis(10), Duration::from_secs(60 * 60));
         self
     }
 

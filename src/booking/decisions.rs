@@ -1,8 +1,10 @@
+use std::collections::HashSet;
+
 use super::lock_plan::Guard;
 use super::request::{Answer, Request};
 use crate::domain::{
-    Action, ChangeSet, Command, Policies, RecordKey, Rejection, ReservationId, Snapshot, TicketId, View, decide,
-    expire, void,
+    Action, ChangeSet, Command, LapsedOf, Policies, RecordKey, Rejection, ReservationId, Snapshot, TicketId, View,
+    decide, expire, void,
 };
 use crate::ports::LockKey;
 
@@ -45,23 +47,44 @@ pub(super) fn decide_all(
 ) -> Result<Vec<Decision>, Vec<RecordKey>> {
     let mut decisions = Vec::with_capacity(requests.len());
     let mut missing = Vec::new();
+    // Counters that a request waits for, while their expired holds are reclaimed. Who comes later does not overtake it.
+    let mut reserved: HashSet<RecordKey> = HashSet::new();
     for (index, request) in requests.iter().enumerate() {
         if !request.begin() {
             continue;
         }
-        match decide_one(snapshot, request, policies, guard) {
-            Ok((changes, mut decision)) => {
-                decision.request = Some(index);
-                if matches!(decision.verdict, Verdict::Again(Again::MoreLapsed)) {
-                    decisions.extend(expire_known(snapshot, &mut missing));
-                }
-                if let Some(changes) = changes {
-                    snapshot.apply(&changes);
-                }
-                decisions.push(decision);
-            }
-            Err(lacking) => missing.extend(lacking),
+        let mut view = View::new(snapshot);
+        let decided = decide(&mut view, &request.command, policies);
+        if !view.missing().is_empty() {
+            missing.extend_from_slice(view.missing());
+            continue;
         }
+        let waits = view.touched().iter().any(|key| reserved.contains(key));
+        let (changes, mut decision) = match decided {
+            _ if waits => again(Again::MoreLapsed),
+            Err(rejection) if view.has_more_lapsed() && is_about_counts(&rejection) => {
+                let counters = view.more_lapsed().to_vec();
+                reserved.extend(counters.iter().map(LapsedOf::record_key));
+                match expire_known(snapshot, &counters, guard) {
+                    Ok(expired) => {
+                        decisions.extend(expired);
+                        again(Again::MoreLapsed)
+                    }
+                    Err(Lacking::Records(keys)) => {
+                        missing.extend(keys);
+                        continue;
+                    }
+                    Err(Lacking::Locks(keys)) => again(Again::Locks(keys, Vec::new())),
+                }
+            }
+            Err(rejection) => refuse(view, request, rejection),
+            Ok(changes) => accept(view, &request.command, changes, guard, snapshot),
+        };
+        decision.request = Some(index);
+        if let Some(changes) = changes {
+            snapshot.apply(&changes);
+        }
+        decisions.push(decision);
     }
     if missing.is_empty() {
         return Ok(decisions);
@@ -72,27 +95,10 @@ pub(super) fn decide_all(
 
 type Decided = (Option<ChangeSet>, Decision);
 
-fn decide_one(
-    snapshot: &Snapshot,
-    request: &Request,
-    policies: &Policies,
-    guard: &Guard<'_>,
-) -> Result<Decided, Vec<RecordKey>> {
+fn refuse(mut view: View<'_>, request: &Request, rejection: Rejection) -> Decided {
     let command = &request.command;
-    let mut view = View::new(snapshot);
-    let decided = decide(&mut view, command, policies);
-    if !view.missing().is_empty() {
-        return Err(view.missing().to_vec());
-    }
-    let rejection = match decided {
-        Ok(changes) => return Ok(accept(view, command, changes, guard, snapshot)),
-        Err(rejection) => rejection,
-    };
     if was_picked_before(command) && matches!(rejection, Rejection::Unavailable { .. }) {
-        return Ok(again(Again::Picks));
-    }
-    if view.has_more_lapsed() && is_about_counts(&rejection) {
-        return Ok(again(Again::MoreLapsed));
+        return again(Again::Picks);
     }
     // A lost commit may still arrive: only a tombstone under its id makes a "no" final.
     let tombstone = (request.is_uncertain() && rejection != Rejection::OperationReused)
@@ -101,7 +107,7 @@ fn decide_one(
     let written = tombstone.as_ref().map(written).unwrap_or_default();
     let touched = grounds(&rejection).unwrap_or_else(|| view.into_touched());
     let verdict = Verdict::Answer(Box::new(Err(rejection.into())));
-    Ok((tombstone, Decision { request: None, touched, written, verdict }))
+    (tombstone, Decision { request: None, touched, written, verdict })
 }
 
 /// The records that a refusal rests on, where they are fewer than those looked at: one taken ticket is enough, whatever
@@ -156,21 +162,36 @@ fn is_about_counts(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::Insufficient { .. } | Rejection::LimitReached { .. })
 }
 
-/// Expires all holds that the snapshot knows to have lapsed, to make room for those it does not know.
-fn expire_known(snapshot: &mut Snapshot, missing: &mut Vec<RecordKey>) -> Option<Decision> {
-    let lapsed: Vec<ReservationId> =
-        snapshot.all_lapsed().flat_map(|(_, lapsed)| lapsed.reservations.iter().copied()).collect();
+/// What expiring holds needs before it can be done.
+enum Lacking {
+    Records(Vec<RecordKey>),
+    Locks(Vec<LockKey>),
+}
+
+/// Expires those holds of some counters that the snapshot knows to have lapsed, to make room for those it does not know.
+fn expire_known(
+    snapshot: &mut Snapshot,
+    counters: &[LapsedOf],
+    guard: &Guard<'_>,
+) -> Result<Option<Decision>, Lacking> {
+    let lapsed: Vec<ReservationId> = counters
+        .iter()
+        .filter_map(|of| snapshot.lapsed(of))
+        .flat_map(|lapsed| lapsed.reservations.iter().copied())
+        .collect();
     let mut view = View::new(snapshot);
     let changes = expire(&mut view, &lapsed);
     if !view.missing().is_empty() {
-        missing.extend(view.missing().iter().cloned());
-        return None;
+        return Err(Lacking::Records(view.missing().to_vec()));
     }
     if changes.writes.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let touched = view.into_touched();
-    let written = written(&changes);
+    let (touched, written) = (view.into_touched(), written(&changes));
+    let locks = guard.lacking(&touched, &written, snapshot);
+    if !locks.is_empty() {
+        return Err(Lacking::Locks(locks));
+    }
     snapshot.apply(&changes);
-    Some(Decision { request: None, touched, written, verdict: Verdict::Again(Again::MoreLapsed) })
+    Ok(Some(Decision { request: None, touched, written, verdict: Verdict::Again(Again::MoreLapsed) }))
 }

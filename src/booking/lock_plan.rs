@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::config::LockScope;
-use crate::domain::{EventId, Record, RecordKey, Snapshot};
+use crate::domain::{Command, EventId, Record, RecordKey, Snapshot};
 use crate::locking::LeaseSet;
 use crate::ports::LockKey;
 
@@ -21,10 +21,26 @@ impl Coverage {
         matches!(self, Self::Nothing)
     }
 
+    /// The locks that a command needs, as far as its own words tell: enough to see whether locks at hand serve it.
+    pub(super) fn named(&self, event: &EventId, command: &Command) -> Vec<LockKey> {
+        let records = || command.records().into_iter().filter(is_inventory);
+        match self {
+            Self::Nothing | Self::Everything(LockScope::Area) => Vec::new(),
+            Self::Everything(LockScope::Event) => event_key(event).into_iter().collect(),
+            Self::Everything(LockScope::Ticket) => records().filter_map(|record| record_key(event, &record)).collect(),
+            Self::Records(hot) => records()
+                .filter(|record| hot.contains(record))
+                .filter_map(|record| record_key(event, &record))
+                .collect(),
+        }
+    }
+
     /// The locks that a decision needs which changes something: those of the tickets and pools it depends on.
     fn of_decision(&self, touched: &[RecordKey], written: &[RecordKey], snapshot: &Snapshot) -> BTreeSet<LockKey> {
         let event = snapshot.event();
-        let records = touched.iter().chain(written).filter(|record| is_inventory(record));
+        // What does not exist yet is nobody's to fight over.
+        let exists = |record: &&RecordKey| snapshot.get(record).is_some_and(|versioned| versioned.version > 0);
+        let records = touched.iter().chain(written).filter(|record| is_inventory(record)).filter(exists);
         match self {
             Self::Nothing => BTreeSet::new(),
             Self::Everything(LockScope::Event) => event_key(event).into_iter().collect(),

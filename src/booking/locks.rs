@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_channel::oneshot;
+
 use super::config::LockPolicy;
 use super::core::Core;
 use super::lock_plan::{Coverage, Guard};
@@ -16,11 +18,13 @@ pub(super) struct Locks {
     queue: Arc<EventQueue>,
     leases: LeaseSet,
     coverage: Coverage,
+    /// Ends when the locks that were given up last are free: asking for one of them before would be contention with oneself.
+    giving_up: Option<oneshot::Receiver<()>>,
 }
 
 impl Locks {
     pub(super) fn new(core: Arc<Core>, queue: Arc<EventQueue>) -> Self {
-        Self { core, queue, leases: LeaseSet::default(), coverage: Coverage::Nothing }
+        Self { core, queue, leases: LeaseSet::default(), coverage: Coverage::Nothing, giving_up: None }
     }
 
     /// Says what needs a lock in this round, and asks for every lock that the batch was found to need and that is not held
@@ -39,6 +43,10 @@ impl Locks {
             .collect();
         if wanted.is_empty() {
             return;
+        }
+        if let Some(given_up) = self.giving_up.take() {
+            // A release that could not be made says so itself.
+            let _ = given_up.await;
         }
         let wanted: Vec<LockKey> = wanted.into_iter().collect();
         let started = self.core.runtime.now();
@@ -88,20 +96,29 @@ impl Locks {
     /// what a request needs would let two processes wait for each other.
     pub(super) fn give_up(&mut self, carried: &[Request]) {
         let Some(lock) = self.core.lock.clone().filter(|_| !self.leases.is_empty()) else { return };
-        let keep: BTreeSet<LockKey> = carried
-            .iter()
-            .filter(|request| request.lock_keys.iter().all(|key| self.leases.holds(key)))
-            .flat_map(|request| request.lock_keys.iter().cloned())
-            .collect();
+        let mut keep = BTreeSet::new();
+        let mut keep_all = |keys: Vec<LockKey>| {
+            if keys.iter().all(|key| self.leases.holds(key)) {
+                keep.extend(keys);
+            }
+        };
+        carried.iter().for_each(|request| keep_all(request.lock_keys.clone()));
+        let event = self.queue.event();
+        self.queue.peek(self.core.limits.batch_max, |request| keep_all(self.coverage.named(event, &request.command)));
         let limits = &self.core.limits;
         let now = self.core.runtime.now();
         let given_up = self.leases.take_except(&keep, now, limits.lease_tenure_max, limits.lease_batches_max);
         if !given_up.is_empty() {
+            let (given_up_now, giving_up) = oneshot::channel();
+            self.giving_up = Some(giving_up);
             let core = Arc::clone(&self.core);
+            core.registry.task_started();
             self.core.runtime.spawn(Box::pin(async move {
                 if let Err(error) = lock.release(given_up).await {
                     core.observe(&Observation::LockFailed { error: &error });
                 }
+                let _ = given_up_now.send(());
+                core.registry.task_ended();
             }));
         }
     }

@@ -108,6 +108,11 @@ impl EventQueue {
         self.lock().waiting.drain(..).collect()
     }
 
+    /// Calls `look` on each of the first `most` waiting requests.
+    pub(super) fn peek(&self, most: usize, look: impl FnMut(&Request)) {
+        self.lock().waiting.iter().take(most).for_each(look);
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         let inner = self.lock();
         !inner.running && inner.waiting.is_empty()

@@ -29,8 +29,11 @@ pub(super) struct Registry {
 #[derive(Debug, Default)]
 struct Inner {
     queues: HashMap<EventId, Arc<EventQueue>>,
-    batchers: usize,
+    /// Batchers, releases of locks, and callers about to put a request into a queue.
+    tasks: usize,
     closed: bool,
+    /// The deadline of a shutdown has passed: whoever still waits is refused.
+    overdue: bool,
     idle_waiters: Vec<oneshot::Sender<()>>,
 }
 
@@ -40,12 +43,14 @@ impl Registry {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The event's queue; `None` when no more requests are taken in.
-    pub(super) fn queue(&self, event: &EventId) -> Option<Arc<EventQueue>> {
+    /// The event's queue, for one request; `None` when no more are taken in. It counts as a task until
+    /// [`task_ended`](Self::task_ended), so that no shutdown is complete between taking a request in and working on it.
+    pub(super) fn enter(&self, event: &EventId) -> Option<Arc<EventQueue>> {
         let mut inner = self.lock();
         if inner.closed {
             return None;
         }
+        inner.tasks += 1;
         if let Some(queue) = inner.queues.get(event) {
             return Some(Arc::clone(queue));
         }
@@ -58,14 +63,14 @@ impl Registry {
         Some(queue)
     }
 
-    pub(super) fn batcher_started(&self) {
-        self.lock().batchers += 1;
+    pub(super) fn task_started(&self) {
+        self.lock().tasks += 1;
     }
 
-    pub(super) fn batcher_ended(&self) {
+    pub(super) fn task_ended(&self) {
         let mut inner = self.lock();
-        inner.batchers = inner.batchers.saturating_sub(1);
-        if inner.batchers == 0 {
+        inner.tasks = inner.tasks.saturating_sub(1);
+        if inner.tasks == 0 {
             for waiter in inner.idle_waiters.drain(..) {
                 let _ = waiter.send(());
             }
@@ -77,16 +82,25 @@ impl Registry {
         self.lock().closed = true;
     }
 
-    /// Ends when no batcher is at work.
+    /// Ends when nothing is at work.
     pub(super) fn idle(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.lock();
-        if inner.batchers == 0 {
+        if inner.tasks == 0 {
             let _ = sender.send(());
         } else {
             inner.idle_waiters.push(sender);
         }
         receiver
+    }
+
+    /// From now on whoever still waits is refused.
+    pub(super) fn refuse_waiting(&self) {
+        self.lock().overdue = true;
+    }
+
+    pub(super) fn refuses_waiting(&self) -> bool {
+        self.lock().overdue
     }
 
     pub(super) fn queues(&self) -> Vec<Arc<EventQueue>> {

@@ -25,6 +25,18 @@ pub struct BookingService {
     core: Arc<Core>,
 }
 
+/// Longest wait for an answer; a longer wish is cut to it.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Refuses what no store needs to be asked about, and drops what only the service may say.
+fn checked(mut command: Command) -> Result<Command, Rejection> {
+    command.check()?;
+    if let Action::Hold(hold) = &mut command.action {
+        hold.picked.clear();
+    }
+    Ok(command)
+}
+
 impl BookingService {
     /// Starts to build a service on a store and a runtime.
     pub fn builder(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) -> BookingServiceBuilder {
@@ -77,25 +89,28 @@ impl BookingService {
     ///
     /// As [`submit`](Self::submit).
     pub async fn submit_under(&self, command: Command, contention: Contention) -> Result<Receipt, BookingError> {
-        command.check().map_err(Rejection::from)?;
+        let command = checked(command)?;
         let core = &self.core;
         let (wait, rejects) = match contention {
             Contention::Reject => (core.limits.request_timeout, true),
             Contention::Wait(wait) => (wait, false),
         };
+        let wait = wait.min(WAIT_MAX);
         let now = core.runtime.now();
         let (event, operation, kind) = (command.event.clone(), command.operation, command.kind());
-        let queue = core.registry.queue(&event).ok_or(Rejection::ShuttingDown)?;
+        let queue = core.registry.enter(&event).ok_or(Rejection::ShuttingDown)?;
         let (request, phase, receiver) = Request::new(command, now, now + wait, rejects);
         let waiting = Waiting { operation, phase, receiver: Some(receiver) };
-        let ahead = match queue.push(request, core.limits.queue_max) {
+        let pushed = queue.push(request, core.limits.queue_max);
+        if matches!(pushed, Pushed::First) {
+            core.runtime.spawn(batcher::run(Arc::clone(core), queue));
+        } else {
+            core.registry.task_ended();
+        }
+        let ahead = match pushed {
             Pushed::Full => return Err(Rejection::Overloaded.into()),
             Pushed::Waiting(ahead) => ahead,
-            Pushed::First => {
-                core.registry.batcher_started();
-                core.runtime.spawn(Box::pin(batcher::run(Arc::clone(core), queue)));
-                1
-            }
+            Pushed::First => 1,
         };
         core.observe(&Observation::Queued { event: &event, kind, waiting: ahead });
         waiting.answer(&*core.runtime, wait).await
@@ -304,6 +319,7 @@ impl BookingService {
         match select(self.core.registry.idle(), self.core.runtime.sleep(deadline)).await {
             Either::Left(_) => Drained::Completely,
             Either::Right(_) => {
+                self.core.registry.refuse_waiting();
                 for queue in self.core.registry.queues() {
                     for request in queue.drain() {
                         request.answer(Err(Rejection::ShuttingDown.into()));

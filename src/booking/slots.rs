@@ -1,10 +1,18 @@
-use super::decisions::{Again, Decision, Verdict};
+use super::decisions::{Decision, Verdict};
 use super::request::Request;
 
 /// The requests of a batch beside their decisions: each is taken out once, when it is answered or carried on.
 pub(super) struct Slots {
     requests: Vec<Option<Request>>,
     decisions: Vec<Option<Decision>>,
+}
+
+/// A decided request.
+pub(super) struct Decided {
+    pub(super) request: Request,
+    pub(super) verdict: Verdict,
+    /// Whether the decision changes something; a refusal that shares a group with others does not.
+    pub(super) writes: bool,
 }
 
 impl Slots {
@@ -15,14 +23,20 @@ impl Slots {
         }
     }
 
-    /// The verdict and the request of the decision at `index`; no request for what no caller asked for.
-    pub(super) fn take(&mut self, index: usize) -> (Verdict, Option<Request>) {
-        match self.decisions.get_mut(index).and_then(Option::take) {
-            Some(Decision { request, verdict, .. }) => {
-                (verdict, request.and_then(|request| self.requests.get_mut(request).and_then(Option::take)))
-            }
-            None => (Verdict::Again(Again::MoreLapsed), None),
-        }
+    /// Takes out what was decided at `index`; `None` for what no caller asked for.
+    pub(super) fn take(&mut self, index: usize) -> Option<Decided> {
+        let decision = self.decisions.get_mut(index)?.take()?;
+        let request = self.requests.get_mut(decision.request?)?.take()?;
+        Some(Decided { request, verdict: decision.verdict, writes: !decision.written.is_empty() })
+    }
+
+    /// Whether the store has failed for one of these decisions' requests before.
+    pub(super) fn have_failed_before(&self, members: &[Vec<usize>]) -> bool {
+        let request_of = |index: &usize| {
+            let decision = self.decisions.get(*index)?.as_ref()?;
+            self.requests.get(decision.request?)?.as_ref()
+        };
+        members.iter().flatten().filter_map(request_of).any(|request| request.store_failures > 0)
     }
 
     pub(super) fn into_rest(self) -> impl Iterator<Item = Request> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::action_kind::ActionKind;
@@ -194,7 +195,7 @@ impl Command {
             Action::Block { tickets, .. } | Action::Unblock { tickets } if tickets.is_empty() => {
                 Err(InvalidLines::Empty)
             }
-            Action::Block { tickets, .. } | Action::Unblock { tickets } => check_count(tickets.len(), 0),
+            Action::Block { tickets, .. } | Action::Unblock { tickets } => check_count(distinct(tickets).len(), 0),
             Action::Import(import) => {
                 let lines = import.tickets.len() + import.pools.len();
                 if lines > IMPORT_CHUNK_MAX { Err(InvalidLines::TooMany { lines }) } else { Ok(()) }
@@ -227,7 +228,7 @@ impl Command {
                 keys.push(RecordKey::Reservation(*reservation));
             }
             Action::Block { tickets, .. } | Action::Unblock { tickets } => {
-                keys.extend(tickets.iter().map(|ticket| RecordKey::Ticket(ticket.clone())));
+                keys.extend(distinct(tickets).into_iter().cloned().map(RecordKey::Ticket));
             }
         }
         keys
@@ -251,6 +252,11 @@ impl Command {
             _ => None,
         }
     }
+}
+
+/// Naming a ticket twice asks for it once.
+pub(super) fn distinct(tickets: &[TicketId]) -> BTreeSet<&TicketId> {
+    tickets.iter().collect()
 }
 
 fn check_count(lines: usize, more: u32) -> Result<(), InvalidLines> {

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::command::{Action, Command, Hold};
+use super::command::{Action, Command, Hold, distinct};
+use super::ids::TicketId;
 use super::time::Timestamp;
 
 /// A digest of what a command asks for: equal content, equal fingerprint, on every machine and in every version.
@@ -79,10 +80,10 @@ fn encode_action(to: &mut Encoder, action: &Action) {
             to.text(transfer.to.as_str());
         }
         Action::Block { tickets, reason } => {
-            to.texts(tickets);
+            to.texts(distinct(tickets));
             to.text(reason.as_str());
         }
-        Action::Unblock { tickets } => to.texts(tickets),
+        Action::Unblock { tickets } => to.texts(distinct(tickets)),
     }
 }
 
@@ -119,10 +120,11 @@ impl Encoder {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    fn texts<T: AsRef<str>>(&mut self, texts: &[T]) {
+    fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t TicketId, IntoIter: ExactSizeIterator>) {
+        let texts = texts.into_iter();
         self.number(texts.len() as i64);
         for text in texts {
-            self.text(text.as_ref());
+            self.text(text.as_str());
         }
     }
 

@@ -2,8 +2,9 @@ use std::collections::HashMap;
 
 use super::change_set::ChangeSet;
 use super::ids::{AreaId, CustomerId, EventId, PoolId, ReservationId, TicketId};
-use super::record::Versioned;
+use super::record::{Record, Versioned};
 use super::record_key::RecordKey;
+use super::ticket::{Ticket, TicketState};
 use super::time::Timestamp;
 
 /// Whose expired holds a list of them is.
@@ -14,6 +15,17 @@ pub enum LapsedOf {
     Pool(PoolId),
     /// Those that count in a customer's allowance.
     Customer(CustomerId),
+}
+
+impl LapsedOf {
+    /// The record that such holds count in.
+    #[must_use]
+    pub fn record_key(&self) -> RecordKey {
+        match self {
+            Self::Pool(id) => RecordKey::Pool(id.clone()),
+            Self::Customer(id) => RecordKey::Allowance(id.clone()),
+        }
+    }
 }
 
 /// The oldest expired holds of a pool or a customer that have not been reclaimed.
@@ -112,11 +124,6 @@ impl Snapshot {
         self.lapsed.get(of)
     }
 
-    /// Every list of expired holds that was read.
-    pub fn all_lapsed(&self) -> impl Iterator<Item = (&LapsedOf, &Lapsed)> {
-        self.lapsed.iter()
-    }
-
     /// Carries a decision out on the snapshot, so that the next command is decided after it. Versions stay as they
     /// were read: the whole batch is committed against them.
     pub fn apply(&mut self, changes: &ChangeSet) {
@@ -124,6 +131,19 @@ impl Snapshot {
             let versioned = self.records.entry(key.clone()).or_default();
             versioned.record = Some(record.clone());
             versioned.decided_at = versioned.decided_at.max(changes.at);
+            if let (RecordKey::Ticket(id), Record::Ticket(ticket)) = (key, record) {
+                self.note_if_free(id, ticket);
+            }
+        }
+    }
+
+    /// What is given back can be chosen again by whoever comes next.
+    fn note_if_free(&mut self, id: &TicketId, ticket: &Ticket) {
+        if ticket.state == TicketState::Available
+            && let Some(free) = self.free.get_mut(&ticket.place.area)
+            && !free.contains(id)
+        {
+            free.push(id.clone());
         }
     }
 }

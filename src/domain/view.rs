@@ -17,14 +17,14 @@ pub struct View<'s> {
     now: Timestamp,
     touched: Vec<RecordKey>,
     missing: Vec<RecordKey>,
-    more_lapsed: bool,
+    more_lapsed: Vec<LapsedOf>,
 }
 
 impl<'s> View<'s> {
     /// Looks at a snapshot.
     #[must_use]
     pub fn new(snapshot: &'s Snapshot) -> Self {
-        Self { snapshot, now: snapshot.clock(), touched: Vec::new(), missing: Vec::new(), more_lapsed: false }
+        Self { snapshot, now: snapshot.clock(), touched: Vec::new(), missing: Vec::new(), more_lapsed: Vec::new() }
     }
 
     /// The event.
@@ -61,7 +61,13 @@ impl<'s> View<'s> {
     /// Whether expired holds were looked at of which the store has more. A refusal made without them does not count.
     #[must_use]
     pub fn has_more_lapsed(&self) -> bool {
-        self.more_lapsed
+        !self.more_lapsed.is_empty()
+    }
+
+    /// Whose expired holds were looked at of which the store has more.
+    #[must_use]
+    pub fn more_lapsed(&self) -> &[LapsedOf] {
+        &self.more_lapsed
     }
 
     /// Records of operations whose id was made before this may have been purged.
@@ -123,13 +129,12 @@ impl<'s> View<'s> {
     /// The oldest expired holds of a pool or a customer. Where the snapshot has the record but not the list, the record is
     /// reported as missing: asking for it brings both.
     pub fn lapsed(&mut self, of: &LapsedOf) -> &'s [ReservationId] {
-        let key = match of {
-            LapsedOf::Pool(id) => RecordKey::Pool(id.clone()),
-            LapsedOf::Customer(id) => RecordKey::Allowance(id.clone()),
-        };
+        let key = of.record_key();
         match self.snapshot.lapsed(of) {
             Some(lapsed) => {
-                self.more_lapsed |= lapsed.more;
+                if lapsed.more && !self.more_lapsed.contains(of) {
+                    self.more_lapsed.push(of.clone());
+                }
                 &lapsed.reservations
             }
             None => {

@@ -17,24 +17,30 @@ pub(crate) async fn keep_alive<T>(
     observer: &dyn Observer,
     work: impl Future<Output = T>,
 ) -> T {
-    let mut work = pin!(work);
-    loop {
-        let Some(deadline) = leases.earliest_deadline() else { return work.await };
-        let due = deadline.checked_sub(ttl * 2 / 3).unwrap_or(deadline);
-        let wait = due.saturating_duration_since(runtime.now());
-        match select(work.as_mut(), runtime.sleep(wait)).await {
-            Either::Left((done, _)) => return done,
-            Either::Right(((), _)) => {}
-        }
-        let extension = pin!(extend_all(lock, leases, ttl, runtime, observer));
-        match select(work.as_mut(), extension).await {
-            Either::Left((done, _)) => return done,
-            Either::Right(((), _)) => {}
-        }
+    let upkeep = pin!(upkeep(lock, leases, ttl, runtime, observer));
+    match select(pin!(work), upkeep).await {
+        Either::Left((done, _)) => done,
+        Either::Right(((), work)) => work.await,
     }
 }
 
-async fn extend_all(lock: &dyn Lock, leases: &LeaseSet, ttl: Duration, runtime: &dyn Runtime, observer: &dyn Observer) {
+/// Extends the leases again and again, until none is left.
+async fn upkeep(lock: &dyn Lock, leases: &LeaseSet, ttl: Duration, runtime: &dyn Runtime, observer: &dyn Observer) {
+    while let Some(deadline) = leases.earliest_deadline() {
+        let due = deadline.checked_sub(ttl / 3 * 2).unwrap_or(deadline);
+        runtime.sleep(due.saturating_duration_since(runtime.now())).await;
+        // An extension that hangs does not hide that a lease has ended.
+        let end = runtime.sleep(deadline.saturating_duration_since(runtime.now()));
+        select(pin!(extend_all(lock, leases, ttl, observer)), end).await;
+        for key in leases.drop_ended(runtime.now()) {
+            observer.observe(&Observation::LeaseLost { key: &key });
+        }
+        // A store that cannot extend is asked again a little later, not in a tight loop.
+        runtime.sleep(ttl / 10).await;
+    }
+}
+
+async fn extend_all(lock: &dyn Lock, leases: &LeaseSet, ttl: Duration, observer: &dyn Observer) {
     let mut extending = leases.leases();
     match lock.extend(&mut extending, ttl).await {
         Ok(answers) => {
@@ -51,9 +57,4 @@ async fn extend_all(lock: &dyn Lock, leases: &LeaseSet, ttl: Duration, runtime: 
         }
         Err(error) => observer.observe(&Observation::LockFailed { error: &error }),
     }
-    for key in leases.drop_ended(runtime.now()) {
-        observer.observe(&Observation::LeaseLost { key: &key });
-    }
-    // A store that cannot extend is asked again a little later, not in a tight loop.
-    runtime.sleep(ttl / 10).await;
 }

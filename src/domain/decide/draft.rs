@@ -62,8 +62,11 @@ impl<'v, 's> Draft<'v, 's> {
     }
 
     /// Looks at tickets, so that the decision time takes them into account.
-    pub(super) fn tickets<'t>(&mut self, ids: &'t [TicketId]) -> Vec<(&'t TicketId, Option<&'s Ticket>)> {
-        ids.iter().map(|id| (id, self.view.ticket(id))).collect()
+    pub(super) fn tickets<'t>(
+        &mut self,
+        ids: impl IntoIterator<Item = &'t TicketId>,
+    ) -> Vec<(&'t TicketId, Option<&'s Ticket>)> {
+        ids.into_iter().map(|id| (id, self.view.ticket(id))).collect()
     }
 
     pub(super) fn write_ticket(&mut self, id: &TicketId, ticket: &Ticket, state: TicketState) {

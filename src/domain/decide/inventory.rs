@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::command::{CreateEvent, Import};
+use super::super::command::{CreateEvent, Import, distinct};
 use super::super::event::{Event, EventState};
 use super::super::ids::{BlockReason, PoolId, TicketId};
 use super::super::pool::Pool;
@@ -78,30 +78,29 @@ pub(super) fn import(draft: &mut Draft<'_, '_>, import: &Import) -> Result<Outco
 
 pub(super) fn block(draft: &mut Draft<'_, '_>, ids: &[TicketId], reason: &BlockReason) -> Result<Outcome, Rejection> {
     draft.event()?;
-    let tickets = draft.tickets(ids);
+    let tickets = draft.tickets(distinct(ids));
     let tickets = check_available(tickets, draft.now())?;
     Ok(write_all(draft, tickets, &TicketState::Blocked { reason: reason.clone() }))
 }
 
 pub(super) fn unblock(draft: &mut Draft<'_, '_>, ids: &[TicketId]) -> Result<Outcome, Rejection> {
     draft.event()?;
-    let tickets = draft.tickets(ids);
+    let tickets = draft.tickets(distinct(ids));
     let tickets = check_known(tickets)?;
-    let others: BTreeSet<&TicketId> = tickets
+    let others: Vec<TicketId> = tickets
         .iter()
         .filter(|(_, ticket)| !matches!(ticket.state, TicketState::Blocked { .. }))
-        .map(|(id, _)| *id)
+        .map(|(id, _)| (*id).clone())
         .collect();
     if !others.is_empty() {
-        return Err(Rejection::NotBlocked { tickets: others.into_iter().cloned().collect() });
+        return Err(Rejection::NotBlocked { tickets: others });
     }
     Ok(write_all(draft, tickets, &TicketState::Available))
 }
 
 fn write_all(draft: &mut Draft<'_, '_>, tickets: Vec<(&TicketId, &Ticket)>, state: &TicketState) -> Outcome {
-    let distinct: BTreeMap<&TicketId, &Ticket> = tickets.into_iter().collect();
-    for (id, ticket) in &distinct {
+    for (id, ticket) in &tickets {
         draft.write_ticket(id, ticket, state.clone());
     }
-    Outcome::Inventory { changed: u32::try_from(distinct.len()).unwrap_or(u32::MAX) }
+    Outcome::Inventory { changed: u32::try_from(tickets.len()).unwrap_or(u32::MAX) }
 }
