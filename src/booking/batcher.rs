@@ -40,6 +40,7 @@ pub(super) fn run(core: Arc<Core>, queue: Arc<EventQueue>) -> BoxFuture<'static,
             locks.give_up(&batcher.carried);
             yield_once().await;
         }
+        locks.end();
         ended.normally();
     })
 }
@@ -100,7 +101,7 @@ impl Batcher {
             return self.queue.take_or_stop(most);
         }
         let mut batch = std::mem::take(&mut self.carried);
-        batch.sort_by_key(Request::arrival);
+        batch.sort_by_key(|request| request.arrival);
         // Those who wait for locks do not keep others from going on.
         let parked = batch.iter().filter(|request| request.is_parked).count();
         if parked < most.saturating_mul(PARKED_BATCHES_MAX) {

@@ -9,7 +9,7 @@ use super::lock_plan::{Coverage, Guard};
 use super::queue::EventQueue;
 use super::request::Request;
 use crate::locking::{LeaseSet, keep_alive};
-use crate::ports::{Attempt, LockKey, Observation};
+use crate::ports::{Attempt, Lease, Lock, LockKey, Observation};
 
 /// The locks of one batcher, from round to round.
 #[derive(Debug)]
@@ -108,19 +108,33 @@ impl Locks {
         let limits = &self.core.limits;
         let now = self.core.runtime.now();
         let given_up = self.leases.take_except(&keep, now, limits.lease_tenure_max, limits.lease_batches_max);
-        if !given_up.is_empty() {
-            let (given_up_now, giving_up) = oneshot::channel();
-            self.giving_up = Some(giving_up);
-            let core = Arc::clone(&self.core);
-            core.registry.task_started();
-            self.core.runtime.spawn(Box::pin(async move {
-                if let Err(error) = lock.release(given_up).await {
-                    core.observe(&Observation::LockFailed { error: &error });
-                }
-                let _ = given_up_now.send(());
-                core.registry.task_ended();
-            }));
+        self.release(lock, given_up);
+    }
+
+    /// Gives every lock back: the batcher ends.
+    pub(super) fn end(mut self) {
+        let given_up = self.leases.take_all();
+        if let Some(lock) = self.core.lock.clone() {
+            self.release(lock, given_up);
         }
+    }
+
+    /// In the background; a shutdown waits for it.
+    fn release(&mut self, lock: Arc<dyn Lock>, leases: Vec<Lease>) {
+        if leases.is_empty() {
+            return;
+        }
+        let (released, giving_up) = oneshot::channel();
+        self.giving_up = Some(giving_up);
+        let core = Arc::clone(&self.core);
+        core.registry.task_started();
+        self.core.runtime.spawn(Box::pin(async move {
+            if let Err(error) = lock.release(leases).await {
+                core.observe(&Observation::LockFailed { error: &error });
+            }
+            let _ = released.send(());
+            core.registry.task_ended();
+        }));
     }
 
     fn coverage_now(&self) -> Coverage {

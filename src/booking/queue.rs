@@ -19,6 +19,8 @@ pub(super) struct EventQueue {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: VecDeque<Request>,
+    /// How many requests have been taken in.
+    arrivals: u64,
     /// Whether a batcher takes requests out. Exactly one does, as long as there are any.
     running: bool,
 }
@@ -48,7 +50,7 @@ impl EventQueue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn push(&self, request: Request, queue_max: usize) -> Pushed {
+    pub(super) fn push(&self, mut request: Request, queue_max: usize) -> Pushed {
         let mut inner = self.lock();
         if inner.waiting.len() >= queue_max {
             inner.waiting.retain(|waiting| !waiting.is_abandoned());
@@ -56,6 +58,8 @@ impl EventQueue {
         if inner.waiting.len() >= queue_max {
             return Pushed::Full;
         }
+        request.arrival = inner.arrivals;
+        inner.arrivals += 1;
         inner.waiting.push_back(request);
         if inner.running {
             Pushed::Waiting(inner.waiting.len())
@@ -108,9 +112,9 @@ impl EventQueue {
         self.lock().waiting.drain(..).collect()
     }
 
-    /// Calls `look` on each of the first `most` waiting requests.
+    /// Calls `look` on each of the first `most` requests that somebody waits for.
     pub(super) fn peek(&self, most: usize, look: impl FnMut(&Request)) {
-        self.lock().waiting.iter().take(most).for_each(look);
+        self.lock().waiting.iter().take(most).filter(|request| !request.is_abandoned()).for_each(look);
     }
 
     pub(super) fn is_idle(&self) -> bool {

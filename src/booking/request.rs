@@ -57,8 +57,8 @@ impl Phase {
 pub(super) struct Request {
     pub(super) command: Command,
     pub(super) deadline: Instant,
-    /// When it was taken in; decides again come in this order.
-    arrived: Instant,
+    /// Its place in the event's arrival order, given by the queue. What is decided again keeps it.
+    pub(super) arrival: u64,
     /// Whether it is refused instead of waiting when others get in its way.
     pub(super) rejects_contention: bool,
     pub(super) conflicts: u32,
@@ -76,7 +76,6 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn new(
         command: Command,
-        arrived: Instant,
         deadline: Instant,
         rejects_contention: bool,
     ) -> (Self, Phase, oneshot::Receiver<Answer>) {
@@ -85,7 +84,7 @@ impl Request {
         let request = Self {
             command,
             deadline,
-            arrived,
+            arrival: 0,
             rejects_contention,
             conflicts: 0,
             store_failures: 0,
@@ -101,11 +100,6 @@ impl Request {
     /// Whether nobody waits for it and it can be dropped without a trace.
     pub(super) fn is_abandoned(&self) -> bool {
         self.answer.is_canceled() && !self.phase.is(State::InFlight)
-    }
-
-    /// Its place in arrival order.
-    pub(super) fn arrival(&self) -> Instant {
-        self.arrived
     }
 
     /// From here on it may happen. `false` when the caller took it back first.

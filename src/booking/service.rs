@@ -96,10 +96,10 @@ impl BookingService {
             Contention::Wait(wait) => (wait, false),
         };
         let wait = wait.min(WAIT_MAX);
-        let now = core.runtime.now();
+        let deadline = core.runtime.now() + wait;
         let (event, operation, kind) = (command.event.clone(), command.operation, command.kind());
         let queue = core.registry.enter(&event).ok_or(Rejection::ShuttingDown)?;
-        let (request, phase, receiver) = Request::new(command, now, now + wait, rejects);
+        let (request, phase, receiver) = Request::new(command, deadline, rejects);
         let waiting = Waiting { operation, phase, receiver: Some(receiver) };
         let pushed = queue.push(request, core.limits.queue_max);
         if matches!(pushed, Pushed::First) {

@@ -83,6 +83,11 @@ impl LeaseSet {
         given_up.into_values().map(|held| held.lease).collect()
     }
 
+    /// Takes out every lease.
+    pub(crate) fn take_all(&self) -> Vec<Lease> {
+        std::mem::take(&mut self.lock().held).into_values().map(|held| held.lease).collect()
+    }
+
     /// The earliest deadline of the leases held.
     pub(crate) fn earliest_deadline(&self) -> Option<Instant> {
         self.lock().held.values().map(|held| held.lease.deadline()).min()
