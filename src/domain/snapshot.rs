@@ -124,6 +124,11 @@ impl Snapshot {
         self.lapsed.get(of)
     }
 
+    /// Every list of expired holds that was read. For tests and wrappers.
+    pub fn all_lapsed(&self) -> impl Iterator<Item = (&LapsedOf, &Lapsed)> {
+        self.lapsed.iter()
+    }
+
     /// Carries a decision out on the snapshot, so that the next command is decided after it. Versions stay as they
     /// were read: the whole batch is committed against them.
     pub fn apply(&mut self, changes: &ChangeSet) {
