@@ -2,26 +2,22 @@ use std::collections::HashSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use super::backoff::{Backoff, Stall};
 use super::core::Core;
-use super::decisions::{Again, Decision, Verdict, decide_all};
+use super::decisions::{Decision, decide_all};
 use super::error::{BookingError, OutcomeUnknown};
-use super::grouping::{DecisionGroup, group};
+use super::grouping::group;
 use super::lock_plan::Guard;
 use super::locks::Locks;
 use super::queue::EventQueue;
-use super::request::{Answer, Request};
-use super::slots::{Decided, Slots};
-use crate::domain::{Action, Record, RecordKey, Rejection, Snapshot, Timestamp};
-use crate::ports::{BoxFuture, Group, GroupOutcome, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
+use super::request::Request;
+use super::slots::Slots;
+use crate::domain::{Record, RecordKey, Rejection, Snapshot, Timestamp};
+use crate::ports::{BoxFuture, LoadRequest, Observation, RuntimeExt, StoreError};
 
 /// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
 const LOADS_MAX: usize = 16;
-
-/// What a request that does not wait for others is told to wait before it asks again: a few commits of theirs.
-const RETRY_AFTER: Duration = Duration::from_millis(8);
 
 /// How many batches' worth of requests may wait for locks while others go on.
 const PARKED_BATCHES_MAX: usize = 4;
@@ -82,16 +78,16 @@ impl Drop for Ended {
     }
 }
 
-struct Batcher {
-    core: Arc<Core>,
-    queue: Arc<EventQueue>,
+pub(super) struct Batcher {
+    pub(super) core: Arc<Core>,
+    pub(super) queue: Arc<EventQueue>,
     /// Requests to decide again, in arrival order.
-    carried: Vec<Request>,
+    pub(super) carried: Vec<Request>,
     backoff: Backoff,
     /// What kept requests of this round from being answered.
-    stall: Option<Stall>,
+    pub(super) stall: Option<Stall>,
     /// In this round a request was found to need locks that it had not asked for yet.
-    found_locks: bool,
+    pub(super) found_locks: bool,
 }
 
 impl Batcher {
@@ -235,190 +231,5 @@ impl Batcher {
         }
         // Others change what is needed faster than it can be read: the next round begins with a fresh look.
         Ok((Snapshot::new(self.queue.event().clone(), Timestamp::EPOCH), Vec::new()))
-    }
-
-    // ---- commit
-
-    async fn commit(&mut self, slots: &mut Slots, groups: Vec<DecisionGroup>) {
-        let (members, groups): (Vec<Vec<usize>>, Vec<Group>) =
-            groups.into_iter().map(|group| (group.members, group.group)).unzip();
-        match self.commit_groups(&groups, members.iter().map(Vec::len).sum()).await {
-            Ok(outcomes) => self.settle(slots, &members, &outcomes),
-            // One group that cannot be written must not take the others down with it.
-            Err(error)
-                if groups.len() > 1
-                    && match error.kind() {
-                        StoreErrorKind::Permanent => true,
-                        StoreErrorKind::Transient => slots.have_failed_before(&members),
-                        StoreErrorKind::Unknown => false,
-                    } =>
-            {
-                self.commit_singly(slots, &members, &groups).await;
-            }
-            Err(error) => members.iter().for_each(|members| self.commit_failed(slots, members, &error)),
-        }
-    }
-
-    /// Commits one group after the other. When two in a row fail in passing it is not their fault: the rest waits.
-    async fn commit_singly(&mut self, slots: &mut Slots, members: &[Vec<usize>], groups: &[Group]) {
-        let mut failed_in_a_row = 0;
-        for (members, group) in members.iter().zip(groups) {
-            if failed_in_a_row == 2 {
-                let waiting = members.iter().filter_map(|index| slots.take(*index));
-                waiting.for_each(|decided| self.carry_one(decided.request));
-                continue;
-            }
-            match self.commit_groups(std::slice::from_ref(group), members.len()).await {
-                Ok(outcomes) => {
-                    failed_in_a_row = 0;
-                    self.settle(slots, std::slice::from_ref(members), &outcomes);
-                }
-                Err(error) => {
-                    failed_in_a_row += u32::from(error.kind() != StoreErrorKind::Permanent);
-                    self.commit_failed(slots, members, &error);
-                }
-            }
-        }
-    }
-
-    async fn commit_groups(&self, groups: &[Group], requests: usize) -> Result<Vec<GroupOutcome>, StoreError> {
-        let event = self.queue.event();
-        self.core.observe(&Observation::Committing { event, groups: groups.len(), requests });
-        let started = self.core.runtime.now();
-        let outcomes = self.core.repository.commit(event, groups).await?;
-        let committed = outcomes.iter().filter(|outcome| **outcome == GroupOutcome::Committed).count();
-        let took = self.core.runtime.now().saturating_duration_since(started);
-        let conflicts = outcomes.len() - committed;
-        self.core.observe(&Observation::Committed { event, committed, conflicts, requests, took });
-        Ok(outcomes)
-    }
-
-    fn settle(&mut self, slots: &mut Slots, members: &[Vec<usize>], outcomes: &[GroupOutcome]) {
-        for (members, outcome) in members.iter().zip(outcomes) {
-            match outcome {
-                GroupOutcome::Committed => {
-                    self.queue.adaptive().committed(members.len());
-                    self.finish(slots, members);
-                }
-                GroupOutcome::Conflict { stale } => {
-                    self.queue.adaptive().conflicted(members.len(), stale);
-                    let event = self.queue.event();
-                    self.core.observe(&Observation::Conflict { event, stale, requests: members.len() });
-                    for index in members {
-                        if let Some(decided) = slots.take(*index) {
-                            self.decide_after_conflict(decided.request);
-                        }
-                    }
-                }
-            }
-        }
-        let adapted = self.queue.adaptive().adapt();
-        if let Some((locking, conflict_share)) = adapted {
-            self.core.observe(&Observation::Adapted { event: self.queue.event(), locking, conflict_share });
-        }
-    }
-
-    /// Everything that these decisions depend on is durable: their answers are true.
-    fn finish(&mut self, slots: &mut Slots, members: &[usize]) {
-        for index in members {
-            let Some(Decided { request, verdict, .. }) = slots.take(*index) else { continue };
-            match verdict {
-                Verdict::Answer(answer) => self.answer(request, *answer),
-                Verdict::Again(again) => self.decide_again(request, again),
-            }
-        }
-    }
-
-    fn decide_again(&mut self, mut request: Request, again: Again) {
-        match again {
-            Again::MoreLapsed => {}
-            Again::Locks(keys, picked) => {
-                self.found_locks = true;
-                request.lock_keys = keys;
-                if let Action::Hold(hold) = &mut request.command.action {
-                    hold.picked = picked;
-                }
-            }
-            // Others were faster: as good as a conflict.
-            Again::Picks => return self.decide_after_conflict(request),
-        }
-        self.carry_one(request);
-    }
-
-    /// Another process was faster: it is decided anew, and what was picked for it is picked anew, a bounded number of times.
-    fn decide_after_conflict(&mut self, mut request: Request) {
-        request.conflicts += 1;
-        if let Action::Hold(hold) = &mut request.command.action
-            && !hold.picked.is_empty()
-        {
-            hold.picked.clear();
-            request.lock_keys.clear();
-        }
-        let gives_up = request.rejects_contention || request.conflicts > self.core.limits.conflict_retries_max;
-        if gives_up && !request.is_uncertain() {
-            self.refuse_contended(request);
-        } else {
-            self.carry_one(request);
-        }
-    }
-
-    fn refuse_contended(&self, request: Request) {
-        let retry_after = self.core.runtime.jittered(RETRY_AFTER);
-        self.answer(request, Err(Rejection::Contended { retry_after }.into()));
-    }
-
-    fn commit_failed(&mut self, slots: &mut Slots, members: &[usize], error: &StoreError) {
-        let decided: Vec<Decided> = members.iter().filter_map(|index| slots.take(*index)).collect();
-        let unknown = error.kind() == StoreErrorKind::Unknown;
-        // A mere refusal sent nothing: whatever became of the commit, it has not happened.
-        let (sent, refused): (Vec<_>, Vec<_>) = decided.into_iter().partition(|decided| !unknown || decided.writes);
-        refused.into_iter().for_each(|decided| self.carry_one(decided.request));
-        self.store_failed(sent.into_iter().map(|decided| decided.request).collect(), error);
-    }
-
-    fn store_failed(&mut self, requests: Vec<Request>, error: &StoreError) {
-        self.stall = Some(Stall::Store);
-        self.core.observe(&Observation::StoreFailed { event: self.queue.event(), error });
-        for mut request in requests {
-            request.store_failures += 1;
-            if error.kind() == StoreErrorKind::Unknown {
-                request.become_uncertain(error.clone());
-            }
-            let retries = error.kind() != StoreErrorKind::Permanent;
-            if retries && (request.is_uncertain() || request.store_failures <= self.core.limits.store_retries_max) {
-                self.carry_one(request);
-            } else if let Some(unknown) = request.unknown.clone() {
-                let operation = request.command.operation;
-                self.answer(request, Err(OutcomeUnknown::new(operation, Some(unknown)).into()));
-            } else {
-                self.answer(request, Err(BookingError::Failed(error.clone())));
-            }
-        }
-    }
-
-    // ---- answers
-
-    fn answer(&self, request: Request, answer: Answer) {
-        self.core.observe(&Observation::Answered {
-            event: self.queue.event(),
-            operation: request.command.operation,
-            kind: request.command.kind(),
-            rejection: answer.as_ref().err().and_then(BookingError::rejection),
-        });
-        request.answer(answer);
-    }
-
-    fn carry_one(&mut self, request: Request) {
-        request.wait_again();
-        self.carried.push(request);
-    }
-
-    /// Requests that were not decided at all (their callers took them back) end here.
-    fn carry(&mut self, slots: Slots) {
-        for request in slots.into_rest() {
-            if !request.is_abandoned() {
-                self.carry_one(request);
-            }
-        }
     }
 }

@@ -9,6 +9,7 @@
 //! once and answers everybody. While it commits, the next batch gathers. The store has the last word: what it finds
 //! changed since it was read is decided again.
 
+mod actions;
 mod adaptive;
 mod answer;
 mod backoff;
@@ -25,6 +26,7 @@ mod queue;
 mod registry;
 mod request;
 mod service;
+mod settle;
 mod slots;
 mod sweeper;
 
