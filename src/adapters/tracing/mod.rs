@@ -1,4 +1,4 @@
-//! An [`Observer`](crate::ports::Observer) that writes to [`tracing`](::tracing).
+//! An [`Observer`](crate::ports::Observer) that writes to [`tracing`].
 //!
 //! # Start it
 //!
