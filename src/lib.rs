@@ -46,9 +46,10 @@
 //!
 //! # Three kinds of "no"
 //!
-//! A business "no" is a [`Rejection`](domain::Rejection), a technical failure a [`StoreError`](ports::StoreError) that changed nothing, and an
-//! outcome that is not known is an [`OutcomeUnknown`](booking::OutcomeUnknown): asking again under the same
-//! [`OperationId`](domain::OperationId) resolves it, and happens at most once.
+//! A business "no" is a [`Rejection`](domain::Rejection), a technical failure a [`StoreError`](ports::StoreError) that
+//! changed nothing, and an outcome that is not known is an [`OutcomeUnknown`](booking::OutcomeUnknown):
+//! [`resolve`](booking::BookingService::resolve) finds out, and under its [`OperationId`](domain::OperationId) it happens at
+//! most once.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![doc(html_root_url = "https://docs.rs/ticket-reservation")]

@@ -7,8 +7,8 @@ use common::sim::simulate;
 use common::spy_lock::SpyLock;
 use common::stage::Fault;
 use common::world::{Hall, millis, record, refusal, reserved, seconds, touch, unavailable, unknown};
-use ticket_reservation::booking::{BookingError, Contention, Limits, LockPolicy, LockScope};
-use ticket_reservation::domain::{RecordKey, Rejection, ReservationState, TicketState};
+use ticket_reservation::booking::{BookingError, BookingService, Contention, Limits, LockPolicy, LockScope};
+use ticket_reservation::domain::{Command, RecordKey, Rejection, ReservationState, TicketState};
 
 #[test]
 fn a_lost_commit_that_was_not_applied_is_carried_out_once() {
@@ -311,5 +311,58 @@ fn an_uncertain_request_is_not_refused_as_contended_for_want_of_a_lock() {
             }
             other => panic!("{other:?}"),
         }
+    });
+}
+
+/// A confirmation that was lost, and whose hold has run out since: only the clock says no, so nothing that the lost
+/// commit read has changed.
+async fn lost_confirmation(sim: &common::sim::Sim) -> (Hall, BookingService, Command, Command) {
+    let hall = Hall::open(sim, &[]).await;
+    let service = hall.service_with(|builder| builder.contention(Contention::Wait(seconds(5))));
+    let hold = hall.hold("ann", &["A1"], &[]);
+    reserved(service.submit(hold.clone()).await);
+    let confirm = hall.confirm(&hold);
+    hall.stage.faults([Fault::Zombie]);
+    hall.stage.commit_gate.close();
+    let answer = hall.send(&service, &confirm);
+    sim.idle().await;
+    hall.stage.out_of_reach(true);
+    hall.stage.commit_gate.open();
+    unknown(answer.answer().await);
+    sim.sleep_for(seconds(3_600)).await;
+    hall.stage.out_of_reach(false);
+    (hall, service, hold, confirm)
+}
+
+#[test]
+fn resolving_makes_a_refusal_final_that_rests_on_the_clock_alone() {
+    simulate(async |sim| {
+        let (hall, service, _, confirm) = lost_confirmation(&sim).await;
+        assert_eq!(refusal(service.resolve(confirm.clone()).await), Rejection::HoldExpired);
+        assert_eq!(hall.stage.land_zombies(), [false], "the tombstone keeps it out");
+        assert_eq!(refusal(service.submit(confirm).await), Rejection::OperationVoided);
+        hall.audit();
+    });
+}
+
+#[test]
+fn resolving_finds_a_lost_commit_that_has_landed() {
+    simulate(async |sim| {
+        let (hall, service, hold, confirm) = lost_confirmation(&sim).await;
+        assert_eq!(hall.stage.land_zombies(), [true]);
+        assert!(service.resolve(confirm).await.unwrap().repeated);
+        assert_eq!(hall.reservation(&hold).unwrap().state, ReservationState::Booked);
+        hall.audit();
+    });
+}
+
+#[test]
+fn resolving_says_that_it_does_not_know_rather_than_that_it_is_busy() {
+    simulate(async |sim| {
+        let (hall, service, _, confirm) = lost_confirmation(&sim).await;
+        hall.stage.out_of_reach(true);
+        assert_eq!(unknown(service.resolve(confirm.clone()).await).operation(), confirm.operation);
+        service.shutdown(seconds(1)).await;
+        unknown(service.resolve(confirm).await);
     });
 }

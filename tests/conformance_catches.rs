@@ -146,7 +146,7 @@ impl Repository for Faulty {
                     let (event, area) = (request.event.clone(), area.clone());
                     let query = TicketQuery { event, area: Some(area.clone()), after: None, limit: 10_000 };
                     let all = self.inner.tickets(&query).await?;
-                    snapshot.insert_free(area, all.into_iter().map(|(id, ..)| id).collect());
+                    snapshot.insert_free(area, all.into_iter().map(|(id, _, ticket)| (id, ticket.place)));
                 }
             }
             Fault::ForgetsTheLimit => snapshot.set_operations_purged_before(Timestamp::from_micros(i64::MIN)),

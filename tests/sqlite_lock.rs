@@ -247,6 +247,21 @@ async fn leases_that_nobody_released_are_swept_away() {
 }
 
 #[tokio::test]
+async fn a_batch_sweeps_away_more_than_it_adds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, _, runtime) = pair(folder.path());
+    for batch in 0..10 {
+        let keys: Vec<LockKey> = (0..100).map(|number| key(&format!("{batch}/{number}"))).collect();
+        let attempts = ours.acquire_each(&keys, TTL).await.unwrap();
+        assert!(attempts.iter().all(|attempt| matches!(attempt, Attempt::Granted(_))));
+        runtime.pass(TTL);
+    }
+    let outside = Connection::open(folder.path().join("leases.db")).unwrap();
+    let rows: i64 = outside.query_row("SELECT count(*) FROM lease", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 100);
+}
+
+#[tokio::test]
 async fn a_busy_file_is_an_error_and_not_contention() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases.db");

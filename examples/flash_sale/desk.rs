@@ -1,10 +1,12 @@
 //! Where a worker's buyers come to: sends their commands to the crate, and writes down what was said.
 
+use std::collections::HashSet;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ticket_reservation::booking::{BookingError, BookingService};
-use ticket_reservation::domain::{Command, EventId, Receipt, Rejection};
+use ticket_reservation::domain::{Command, EventId, OperationId, Receipt, Rejection};
 
 use crate::demand::Demand;
 use crate::log::Log;
@@ -22,6 +24,8 @@ pub(crate) struct Desk {
     /// How long paying takes on average.
     pub(crate) pay: Duration,
     pub(crate) hold_ttl: Duration,
+    /// Operations whose outcome is unknown: they are not asked for again, but resolved.
+    pub(crate) uncertain: Mutex<HashSet<OperationId>>,
 }
 
 /// What a buyer is told.
@@ -43,7 +47,11 @@ impl Desk {
     pub(crate) async fn ask(&self, command: &Command) -> Answer {
         or_stop(self.log.sent(command));
         let start = Instant::now();
-        let answer = self.service.submit(command.clone()).await;
+        let answer = if self.is_uncertain(command.operation) {
+            self.service.resolve(command.clone()).await
+        } else {
+            self.service.submit(command.clone()).await
+        };
         let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         or_stop(self.log.answered(command.operation, latency_us, &answer));
         self.meter.answered();
@@ -52,9 +60,21 @@ impl Desk {
             Err(BookingError::Rejected(Rejection::Contended { retry_after })) => Answer::Busy(retry_after),
             Err(BookingError::Rejected(Rejection::Overloaded | Rejection::DeadlinePassed)) => Answer::Busy(BUSY),
             Err(BookingError::Rejected(_)) => Answer::No,
-            // The store is out of order, or the outcome is unknown: ask again under the same operation id.
+            Err(BookingError::OutcomeUnknown(unknown)) => {
+                self.uncertain().insert(unknown.operation());
+                Answer::Busy(BUSY)
+            }
+            // The store is out of order: ask again under the same operation id.
             Err(_) => Answer::Busy(BUSY),
         }
+    }
+
+    fn uncertain(&self) -> MutexGuard<'_, HashSet<OperationId>> {
+        self.uncertain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_uncertain(&self, operation: OperationId) -> bool {
+        self.uncertain().contains(&operation)
     }
 
     /// A double click: the same command twice at the same time.

@@ -105,6 +105,7 @@ fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Result<Des
         demand: Demand::new(&sale.hall, sale.demand).map_err(|error| Failure::caused("the plan", &error))?,
         log: Log::create(&path).map_err(|error| Failure::caused(format!("the log {}", path.display()), &error))?,
         meter,
+        uncertain: std::sync::Mutex::default(),
         seed: sale.seed,
         pay: Duration::from_millis(sale.pay_ms),
         hold_ttl: sale.hold_ttl(),

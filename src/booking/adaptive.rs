@@ -19,7 +19,7 @@ const HOT_MAX: usize = 64;
 /// Measures how often commits conflict, and on what, and says what is worth a lock.
 #[derive(Debug, Default)]
 pub(super) struct Adaptive {
-    /// Moving share of conflicting requests, 0 to 1.
+    /// Moving share of conflicting groups, 0 to 1.
     share: f64,
     locking: bool,
     /// How often each record was found stale, halved with every change of mind.

@@ -6,7 +6,7 @@ use std::task::Poll;
 use super::backoff::{Backoff, Stall};
 use super::core::Core;
 use super::decisions::{Decision, decide_all};
-use super::error::{BookingError, OutcomeUnknown};
+use super::error::BookingError;
 use super::grouping::group;
 use super::lock_plan::Guard;
 use super::locks::Locks;
@@ -71,7 +71,8 @@ impl Drop for Ended {
     fn drop(&mut self) {
         if !self.normally {
             for request in self.queue.stop() {
-                request.answer(Err(BookingError::Failed(StoreError::transient("the event's task ended"))));
+                let answer = request.undecided(BookingError::Failed(StoreError::transient("the event's task ended")));
+                request.answer(answer);
             }
         }
         self.core.registry.task_ended();
@@ -162,13 +163,9 @@ impl Batcher {
                 kept.push(request);
                 continue;
             }
-            let operation = request.command.operation;
-            let refusal = match request.unknown.clone() {
-                Some(error) => OutcomeUnknown::new(operation, Some(error)).into(),
-                None if refuses_waiting => Rejection::ShuttingDown.into(),
-                None => Rejection::DeadlinePassed.into(),
-            };
-            self.answer(request, Err(refusal));
+            let refusal = if refuses_waiting { Rejection::ShuttingDown } else { Rejection::DeadlinePassed };
+            let answer = request.undecided(refusal);
+            self.answer(request, answer);
         }
         kept
     }
@@ -198,7 +195,7 @@ impl Batcher {
         batch: &[Request],
         guard: &Guard<'_>,
     ) -> Result<(Snapshot, Vec<Decision>), StoreError> {
-        let mut records: HashSet<RecordKey> = batch.iter().flat_map(|request| request.command.records()).collect();
+        let mut records: HashSet<RecordKey> = batch.iter().flat_map(Request::records).collect();
         if self.queue.has_limit() {
             let customers = batch.iter().filter_map(|request| request.command.receiving_customer());
             records.extend(customers.cloned().map(RecordKey::Allowance));

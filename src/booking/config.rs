@@ -46,13 +46,14 @@ pub struct Limits {
     pub(super) store_retries_max: u32,
     pub(super) request_timeout: Duration,
     pub(super) lock_ttl: Duration,
+    pub(super) lock_timeout: Duration,
     pub(super) lease_tenure_max: Duration,
     pub(super) lease_batches_max: u32,
 }
 
 impl Default for Limits {
     /// Batches of 1,024, queues of 100,000 requests, 256 conflicts and 16 store failures per request, 10 s for a
-    /// request that does not wait for others, locks for 10 s, kept for at most 25 ms and 16 batches in a row.
+    /// request that does not wait for others, locks for 10 s that must answer within 1 s, kept for at most 25 ms and 16 batches in a row.
     fn default() -> Self {
         Self {
             batch_max: 1_024,
@@ -61,6 +62,7 @@ impl Default for Limits {
             store_retries_max: 16,
             request_timeout: Duration::from_secs(10),
             lock_ttl: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(1),
             lease_tenure_max: Duration::from_millis(25),
             lease_batches_max: 16,
         }
@@ -101,6 +103,13 @@ impl Limits {
     /// How long a lock lasts if its holder dies: 10 ms to 1 h. A live holder extends it.
     pub fn lock_ttl(mut self, ttl: Duration) -> Self {
         self.lock_ttl = ttl.clamp(Duration::from_millis(10), Duration::from_secs(60 * 60));
+        self
+    }
+
+    /// How long the lock's store has for an answer. Without one the sale goes on without the lock, and leaves it alone for
+    /// as long again.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(60));
         self
     }
 

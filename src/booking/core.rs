@@ -24,3 +24,20 @@ impl Core {
         self.observer.observe(observation);
     }
 }
+
+/// Something that a shutdown waits for, from [`Task::start`] until it is dropped.
+#[derive(Debug)]
+pub(super) struct Task(Arc<Core>);
+
+impl Task {
+    pub(super) fn start(core: &Arc<Core>) -> Self {
+        core.registry.task_started();
+        Self(Arc::clone(core))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.registry.task_ended();
+    }
+}

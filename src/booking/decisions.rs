@@ -53,7 +53,7 @@ pub(super) fn decide_all(
         if !request.begin() {
             continue;
         }
-        let mut view = View::new(snapshot);
+        let mut view = View::new(snapshot).with_picked(&request.picked);
         let decided = decide(&mut view, &request.command, policies);
         if !view.missing().is_empty() {
             missing.extend_from_slice(view.missing());
@@ -97,7 +97,7 @@ type Decided = (Option<ChangeSet>, Decision);
 
 fn refuse(mut view: View<'_>, request: &Request, rejection: Rejection) -> Decided {
     let command = &request.command;
-    if was_picked_before(command) && matches!(rejection, Rejection::Unavailable { .. }) {
+    if !request.picked.is_empty() && matches!(rejection, Rejection::Unavailable { .. }) {
         return again(Again::Picks);
     }
     // A lost commit may still arrive: only a tombstone under its id makes a "no" final.
@@ -141,10 +141,6 @@ fn again(again: Again) -> Decided {
 
 fn written(changes: &ChangeSet) -> Vec<RecordKey> {
     changes.writes.iter().map(|(key, _)| key.clone()).collect()
-}
-
-fn was_picked_before(command: &Command) -> bool {
-    matches!(&command.action, Action::Hold(hold) if !hold.picked.is_empty())
 }
 
 /// The tickets of the decided hold that its command did not name.

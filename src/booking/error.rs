@@ -7,14 +7,15 @@ use crate::ports::StoreError;
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum BookingError {
-    /// A business "no". Nothing was changed.
+    /// A business "no". This request changed nothing, and will not. Of an earlier one under the same operation id whose
+    /// outcome was unknown it says nothing: [`resolve`](super::BookingService::resolve) does.
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The store failed. Nothing was changed; asking again under the same operation id is safe.
     #[error("the store failed; nothing was changed")]
     Failed(#[source] StoreError),
-    /// Whether it was carried out is not known. Asking again under the same operation id resolves it: it happens
-    /// at most once.
+    /// Whether it was carried out is not known, and it may still be.
+    /// [`resolve`](super::BookingService::resolve) finds out; under its operation id it happens at most once.
     #[error(transparent)]
     OutcomeUnknown(#[from] OutcomeUnknown),
 }
@@ -32,7 +33,7 @@ impl BookingError {
 
 /// The deadline came while a commit was under way, or while the store stayed out of reach after one.
 #[derive(Debug, Clone, Error)]
-#[error("it is not known whether operation {operation} was carried out; ask again under the same id")]
+#[error("it is not known whether operation {operation} was carried out; resolve it under the same id")]
 pub struct OutcomeUnknown {
     operation: OperationId,
     #[source]
@@ -44,7 +45,7 @@ impl OutcomeUnknown {
         Self { operation, source }
     }
 
-    /// The operation to ask for again.
+    /// The operation to resolve.
     #[must_use]
     pub fn operation(&self) -> OperationId {
         self.operation

@@ -1,15 +1,18 @@
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_channel::oneshot;
+use futures_util::future::{Either, select};
 
 use super::config::LockPolicy;
-use super::core::Core;
+use super::core::{Core, Task};
 use super::lock_plan::{Coverage, Guard};
 use super::queue::EventQueue;
 use super::request::Request;
 use crate::locking::{LeaseSet, keep_alive};
-use crate::ports::{Attempt, Lease, Lock, LockKey, Observation};
+use crate::ports::{Attempt, Lease, Lock, LockError, LockKey, Observation};
 
 /// The locks of one batcher, from round to round.
 #[derive(Debug)]
@@ -20,11 +23,20 @@ pub(super) struct Locks {
     coverage: Coverage,
     /// Ends when the locks that were given up last are free: asking for one of them before would be contention with oneself.
     giving_up: Option<oneshot::Receiver<()>>,
+    /// The lock's store failed, and is not asked before this.
+    rests_until: Option<Instant>,
 }
 
 impl Locks {
     pub(super) fn new(core: Arc<Core>, queue: Arc<EventQueue>) -> Self {
-        Self { core, queue, leases: LeaseSet::default(), coverage: Coverage::Nothing, giving_up: None }
+        Self {
+            core,
+            queue,
+            leases: LeaseSet::default(),
+            coverage: Coverage::Nothing,
+            giving_up: None,
+            rests_until: None,
+        }
     }
 
     /// Says what needs a lock in this round, and asks for every lock that the batch was found to need and that is not held
@@ -35,7 +47,7 @@ impl Locks {
     pub(super) async fn begin_round(&mut self, batch: &[Request]) {
         self.coverage = self.coverage_now();
         self.leases.begin_round();
-        let Some(lock) = self.core.lock.as_ref().filter(|_| !self.coverage.is_nothing()) else { return };
+        let Some(lock) = self.core.lock.clone().filter(|_| !self.coverage.is_nothing()) else { return };
         let wanted: BTreeSet<LockKey> = batch
             .iter()
             .flat_map(|request| request.lock_keys.iter().cloned())
@@ -44,31 +56,38 @@ impl Locks {
         if wanted.is_empty() {
             return;
         }
+        if self.rests_until.is_some_and(|until| self.core.runtime.now() < until) {
+            return self.leases.go_without();
+        }
         if let Some(given_up) = self.giving_up.take() {
             // A release that could not be made says so itself.
             let _ = given_up.await;
         }
         let wanted: Vec<LockKey> = wanted.into_iter().collect();
         let started = self.core.runtime.now();
-        match lock.acquire_each(&wanted, self.core.limits.lock_ttl).await {
-            Ok(attempts) => {
-                let mut granted = 0;
-                for attempt in attempts {
-                    if let Attempt::Granted(lease) = attempt {
-                        granted += 1;
-                        self.leases.insert(lease, started);
-                    }
-                }
-                let took = self.core.runtime.now().saturating_duration_since(started);
-                let contended = wanted.len().saturating_sub(granted);
-                self.core.observe(&Observation::Locked { event: self.queue.event(), granted, contended, took });
-                self.queue.adaptive().locked(contended > 0);
-            }
-            Err(error) => {
-                self.leases.go_without();
-                self.core.observe(&Observation::LockFailed { error: &error });
+        let attempts = match within(&self.core, lock.acquire_each(&wanted, self.core.limits.lock_ttl)).await {
+            Some(Ok(attempts)) => attempts,
+            Some(Err(error)) => return self.rest(&error),
+            None => return self.rest(&LockError::new("the lock did not answer in time")),
+        };
+        let mut granted = 0;
+        for attempt in attempts {
+            if let Attempt::Granted(lease) = attempt {
+                granted += 1;
+                self.leases.insert(lease, started);
             }
         }
+        let took = self.core.runtime.now().saturating_duration_since(started);
+        let contended = wanted.len().saturating_sub(granted);
+        self.core.observe(&Observation::Locked { event: self.queue.event(), granted, contended, took });
+        self.queue.adaptive().locked(contended > 0);
+    }
+
+    /// The lock's store failed: the sale goes on without it, and it is left alone for a while.
+    fn rest(&mut self, error: &LockError) {
+        self.leases.go_without();
+        self.rests_until = Some(self.core.runtime.now() + self.core.limits.lock_timeout);
+        self.core.observe(&Observation::LockFailed { error });
     }
 
     /// Whether every lock that a request is known to need is held in this round.
@@ -126,14 +145,19 @@ impl Locks {
         }
         let (released, giving_up) = oneshot::channel();
         self.giving_up = Some(giving_up);
+        let task = Task::start(&self.core);
         let core = Arc::clone(&self.core);
-        core.registry.task_started();
         self.core.runtime.spawn(Box::pin(async move {
-            if let Err(error) = lock.release(leases).await {
+            let _task = task;
+            let error = match within(&core, lock.release(leases)).await {
+                Some(Ok(_)) => None,
+                Some(Err(error)) => Some(error),
+                None => Some(LockError::new("the lock did not answer in time")),
+            };
+            if let Some(error) = error {
                 core.observe(&Observation::LockFailed { error: &error });
             }
             let _ = released.send(());
-            core.registry.task_ended();
         }));
     }
 
@@ -143,5 +167,13 @@ impl Locks {
             LockPolicy::Always(scope) => Coverage::Everything(scope),
             LockPolicy::Adaptive => self.queue.adaptive().hot().map_or(Coverage::Nothing, Coverage::Records),
         }
+    }
+}
+
+/// What the lock answers, if it does so in time: a lock that hangs must not stop the sale.
+async fn within<T>(core: &Core, answer: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(answer), core.runtime.sleep(core.limits.lock_timeout)).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(_) => None,
     }
 }

@@ -21,6 +21,8 @@ struct Inner {
     waiting: VecDeque<Request>,
     /// How many requests have been taken in.
     arrivals: u64,
+    /// How many requests in a row were refused because the queue was full.
+    refused: usize,
     /// Whether a batcher takes requests out. Exactly one does, as long as there are any.
     running: bool,
 }
@@ -53,11 +55,16 @@ impl EventQueue {
     pub(super) fn push(&self, mut request: Request, queue_max: usize) -> Pushed {
         let mut inner = self.lock();
         if inner.waiting.len() >= queue_max {
-            inner.waiting.retain(|waiting| !waiting.is_abandoned());
+            // Looking through a long queue for every refusal would cost most when there is most to do.
+            if inner.refused.is_multiple_of(queue_max / 64 + 1) {
+                inner.waiting.retain(|waiting| !waiting.is_abandoned());
+            }
+            if inner.waiting.len() >= queue_max {
+                inner.refused = inner.refused.wrapping_add(1);
+                return Pushed::Full;
+            }
         }
-        if inner.waiting.len() >= queue_max {
-            return Pushed::Full;
-        }
+        inner.refused = 0;
         request.arrival = inner.arrivals;
         inner.arrivals += 1;
         inner.waiting.push_back(request);

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use futures_channel::oneshot;
 
-use super::error::BookingError;
-use crate::domain::{Command, Receipt};
+use super::error::{BookingError, OutcomeUnknown};
+use crate::domain::{Command, Receipt, RecordKey, TicketId};
 use crate::ports::{LockKey, StoreError};
 
 pub(super) type Answer = Result<Receipt, BookingError>;
@@ -29,8 +29,8 @@ enum State {
 pub(super) struct Phase(Arc<AtomicU8>);
 
 impl Phase {
-    fn new() -> Self {
-        Self(Arc::new(AtomicU8::new(State::Waiting as u8)))
+    fn new(state: State) -> Self {
+        Self(Arc::new(AtomicU8::new(state as u8)))
     }
 
     fn swap_if(&self, from: State, to: State) -> bool {
@@ -65,10 +65,12 @@ pub(super) struct Request {
     pub(super) store_failures: u32,
     /// The locks it was found to need when it last had to wait for some.
     pub(super) lock_keys: Vec<LockKey>,
+    /// The tickets that were chosen for its best available when it was last decided, while it waits for their locks.
+    pub(super) picked: Vec<TicketId>,
     /// Whether it waits for a lock that another process holds.
     pub(super) is_parked: bool,
     /// How the store failed when its outcome became unknown.
-    pub(super) unknown: Option<StoreError>,
+    unknown: Option<StoreError>,
     phase: Phase,
     answer: oneshot::Sender<Answer>,
 }
@@ -78,9 +80,10 @@ impl Request {
         command: Command,
         deadline: Instant,
         rejects_contention: bool,
+        is_uncertain: bool,
     ) -> (Self, Phase, oneshot::Receiver<Answer>) {
         let (answer, receiver) = oneshot::channel();
-        let phase = Phase::new();
+        let phase = Phase::new(if is_uncertain { State::Uncertain } else { State::Waiting });
         let request = Self {
             command,
             deadline,
@@ -89,6 +92,7 @@ impl Request {
             conflicts: 0,
             store_failures: 0,
             lock_keys: Vec::new(),
+            picked: Vec::new(),
             is_parked: false,
             unknown: None,
             phase: phase.clone(),
@@ -100,6 +104,11 @@ impl Request {
     /// Whether nobody waits for it and it can be dropped without a trace.
     pub(super) fn is_abandoned(&self) -> bool {
         self.answer.is_canceled() && !self.phase.is(State::InFlight)
+    }
+
+    /// The records that deciding it starts from.
+    pub(super) fn records(&self) -> impl Iterator<Item = RecordKey> {
+        self.command.records().into_iter().chain(self.picked.iter().cloned().map(RecordKey::Ticket))
     }
 
     /// From here on it may happen. `false` when the caller took it back first.
@@ -120,6 +129,15 @@ impl Request {
 
     pub(super) fn is_uncertain(&self) -> bool {
         self.phase.is(State::Uncertain)
+    }
+
+    /// The answer when it could not be decided: `otherwise`, unless a commit with it may have happened, or may still.
+    pub(super) fn undecided(&self, otherwise: impl Into<BookingError>) -> Answer {
+        if self.is_uncertain() {
+            Err(OutcomeUnknown::new(self.command.operation, self.unknown.clone()).into())
+        } else {
+            Err(otherwise.into())
+        }
     }
 
     pub(super) fn answer(self, answer: Answer) {

@@ -8,12 +8,12 @@ use super::batcher;
 use super::builder::BookingServiceBuilder;
 use super::config::Contention;
 use super::core::Core;
-use super::error::BookingError;
+use super::error::{BookingError, OutcomeUnknown};
 use super::queue::Pushed;
 use super::registry::Drained;
 use super::request::Request;
 use super::sweeper::{self, Swept};
-use crate::domain::{Action, Command, OperationId, Receipt, Rejection, ReservationId};
+use crate::domain::{Command, OperationId, Receipt, Rejection, ReservationId};
 use crate::ports::{Observation, Repository, Runtime, RuntimeExt, StoreError};
 
 /// Sells an event's places. One service is shared by all tasks of a process; cloning it is cheap.
@@ -24,15 +24,6 @@ pub struct BookingService {
 
 /// Longest wait for an answer; a longer wish is cut to it.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Refuses what no store needs to be asked about, and drops what only the service may say.
-fn checked(mut command: Command) -> Result<Command, Rejection> {
-    command.check()?;
-    if let Action::Hold(hold) = &mut command.action {
-        hold.picked.clear();
-    }
-    Ok(command)
-}
 
 impl BookingService {
     /// Starts to build a service on a store and a runtime.
@@ -86,7 +77,33 @@ impl BookingService {
     ///
     /// As [`submit`](Self::submit).
     pub async fn submit_under(&self, command: Command, contention: Contention) -> Result<Receipt, BookingError> {
-        let command = checked(command)?;
+        self.send(command, contention, false).await
+    }
+
+    /// Finds out what became of a command after [`BookingError::OutcomeUnknown`], and makes it final: it was carried out,
+    /// before or just now, or it is refused and never will be.
+    ///
+    /// A plain repetition with [`submit`](Self::submit) happens at most once just the same, but its refusal says only how things
+    /// stand now: the lost commit may still arrive. Here a refusal is written down under the operation id, and keeps it out.
+    /// The id is used up then: asking again answers [`Rejection::OperationVoided`].
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); [`BookingError::OutcomeUnknown`] if it is still not known when the deadline comes.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless; the outcome stays unknown.
+    pub async fn resolve(&self, command: Command) -> Result<Receipt, BookingError> {
+        let wait = match self.core.contention {
+            Contention::Reject => self.core.limits.request_timeout,
+            Contention::Wait(wait) => wait,
+        };
+        self.send(command, Contention::Wait(wait), true).await
+    }
+
+    async fn send(&self, command: Command, contention: Contention, resolves: bool) -> Result<Receipt, BookingError> {
+        command.check().map_err(Rejection::from)?;
         let core = &self.core;
         let (wait, rejects) = match contention {
             Contention::Reject => (core.limits.request_timeout, true),
@@ -95,8 +112,11 @@ impl BookingService {
         let wait = wait.min(WAIT_MAX);
         let deadline = core.runtime.now() + wait;
         let (event, operation, kind) = (command.event.clone(), command.operation, command.kind());
-        let queue = core.registry.enter(&event).ok_or(Rejection::ShuttingDown)?;
-        let (request, phase, receiver) = Request::new(command, deadline, rejects);
+        let not_taken_in = |rejection: Rejection| -> BookingError {
+            if resolves { OutcomeUnknown::new(operation, None).into() } else { rejection.into() }
+        };
+        let queue = core.registry.enter(&event).ok_or_else(|| not_taken_in(Rejection::ShuttingDown))?;
+        let (request, phase, receiver) = Request::new(command, deadline, rejects, resolves);
         let waiting = Waiting { operation, phase, receiver: Some(receiver) };
         let pushed = queue.push(request, core.limits.queue_max);
         if matches!(pushed, Pushed::First) {
@@ -105,7 +125,7 @@ impl BookingService {
             core.registry.task_ended();
         }
         let ahead = match pushed {
-            Pushed::Full => return Err(Rejection::Overloaded.into()),
+            Pushed::Full => return Err(not_taken_in(Rejection::Overloaded)),
             Pushed::Waiting(ahead) => ahead,
             Pushed::First => 1,
         };
@@ -142,7 +162,8 @@ impl BookingService {
                 self.core.registry.refuse_waiting();
                 for queue in self.core.registry.queues() {
                     for request in queue.drain() {
-                        request.answer(Err(Rejection::ShuttingDown.into()));
+                        let answer = request.undecided(Rejection::ShuttingDown);
+                        request.answer(answer);
                     }
                 }
                 Drained::DeadlinePassed

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::backoff::Stall;
 use super::batcher::Batcher;
 use super::decisions::{Again, Verdict};
-use super::error::{BookingError, OutcomeUnknown};
+use super::error::BookingError;
 use super::grouping::DecisionGroup;
 use super::request::{Answer, Request};
 use super::slots::{Decided, Slots};
-use crate::domain::{Action, Rejection};
+use crate::domain::Rejection;
 use crate::ports::{Group, GroupOutcome, Observation, RuntimeExt, StoreError, StoreErrorKind};
 
 /// What a request that does not wait for others is told to wait before it asks again: a few commits of theirs.
@@ -112,9 +112,7 @@ impl Batcher {
             Again::Locks(keys, picked) => {
                 self.found_locks = true;
                 request.lock_keys = keys;
-                if let Action::Hold(hold) = &mut request.command.action {
-                    hold.picked = picked;
-                }
+                request.picked = picked;
             }
             // Others were faster: as good as a conflict.
             Again::Picks => return self.decide_after_conflict(request),
@@ -125,10 +123,8 @@ impl Batcher {
     /// Another process was faster: it is decided anew, and what was picked for it is picked anew, a bounded number of times.
     fn decide_after_conflict(&mut self, mut request: Request) {
         request.conflicts += 1;
-        if let Action::Hold(hold) = &mut request.command.action
-            && !hold.picked.is_empty()
-        {
-            hold.picked.clear();
+        if !request.picked.is_empty() {
+            request.picked.clear();
             request.lock_keys.clear();
         }
         let gives_up = request.rejects_contention || request.conflicts > self.core.limits.conflict_retries_max;
@@ -164,11 +160,9 @@ impl Batcher {
             let retries = error.kind() != StoreErrorKind::Permanent;
             if retries && (request.is_uncertain() || request.store_failures <= self.core.limits.store_retries_max) {
                 self.carry_one(request);
-            } else if let Some(unknown) = request.unknown.clone() {
-                let operation = request.command.operation;
-                self.answer(request, Err(OutcomeUnknown::new(operation, Some(unknown)).into()));
             } else {
-                self.answer(request, Err(BookingError::Failed(error.clone())));
+                let answer = request.undecided(BookingError::Failed(error.clone()));
+                self.answer(request, answer);
             }
         }
     }

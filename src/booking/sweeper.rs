@@ -24,13 +24,18 @@ pub(super) async fn sweep(core: &Core, limit: usize) -> Result<Swept, StoreError
     for (event, reservation) in core.repository.lapsed(limit).await? {
         by_event.entry(event).or_default().push(reservation);
     }
+    // One event that cannot be settled keeps neither the others nor the purge from their turn.
+    let mut first_error = None;
     let mut expired = 0;
     for (event, reservations) in by_event {
-        expired += settle(core, event, &reservations).await?;
+        match settle(core, event, &reservations).await {
+            Ok(settled) => expired += settled,
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
     }
     let purged = core.repository.purge(core.policies.retention, limit).await?;
     core.observe(&Observation::Swept { expired, operations: purged.operations, changes: purged.changes });
-    Ok(Swept { expired, purged })
+    first_error.map_or(Ok(Swept { expired, purged }), Err)
 }
 
 /// Expires holds of one event, each as far as nobody else changes its records meanwhile. Answers how many were.

@@ -10,28 +10,39 @@ pub struct BestAvailable {
     pub quantity: u32,
 }
 
-/// Chooses `quantity` neighbouring places among free ones of one area.
+/// Chooses `quantity` neighbouring places among free ones of one area, given in ascending order of their places.
 ///
 /// In this order: the best row (lowest rank) that has such a run; in it the shortest run that is long enough, so
 /// that single places are left over as seldom as possible; of several the one with the lowest place numbers, and of
-/// that run its lowest places. `None` when no row has such a run.
+/// that run its lowest places. `None` when no row has such a run. Rows behind the chosen one are not looked at.
 #[must_use]
 pub fn pick<'t>(free: impl IntoIterator<Item = (&'t TicketId, &'t Place)>, quantity: u32) -> Option<Vec<TicketId>> {
     let wanted = usize::try_from(quantity).ok().filter(|wanted| *wanted > 0)?;
-    let mut places: Vec<(&Place, &TicketId)> = free.into_iter().map(|(id, place)| (place, id)).collect();
-    places.sort_unstable();
-    let mut best: Option<&[(&Place, &TicketId)]> = None;
-    for run in places.chunk_by(|(left, _), (right, _)| are_neighbours(left, right)) {
-        if run.len() < wanted {
-            continue;
+    let mut best: Option<Run<'t>> = None;
+    let mut current: Run<'t> = Vec::new();
+    for (id, place) in free {
+        let continues = current.last().is_some_and(|(_, before)| are_neighbours(before, place));
+        if !continues {
+            best = better(best, std::mem::take(&mut current), wanted);
         }
-        match best {
-            Some(found) if found[0].0.row != run[0].0.row => break,
-            Some(found) if found.len() <= run.len() => {}
-            _ => best = Some(run),
+        if best.as_ref().is_some_and(|run| run[0].1.row != place.row) {
+            break;
         }
+        current.push((id, place));
     }
-    best.map(|run| run[..wanted].iter().map(|(_, id)| (*id).clone()).collect())
+    let best = better(best, current, wanted)?;
+    Some(best[..wanted].iter().map(|(id, _)| (*id).clone()).collect())
+}
+
+/// Neighbouring places of one row.
+type Run<'t> = Vec<(&'t TicketId, &'t Place)>;
+
+fn better<'t>(best: Option<Run<'t>>, run: Run<'t>, wanted: usize) -> Option<Run<'t>> {
+    match best {
+        _ if run.len() < wanted => best,
+        Some(best) if best[0].1.row != run[0].1.row || best.len() <= run.len() => Some(best),
+        _ => Some(run),
+    }
 }
 
 fn are_neighbours(left: &Place, right: &Place) -> bool {
@@ -53,7 +64,8 @@ mod tests {
     }
 
     fn picked(places: &[(u32, u32)], quantity: u32) -> Option<Vec<String>> {
-        let places = free(places);
+        let mut places = free(places);
+        places.sort_by(|(_, left), (_, right)| left.cmp(right));
         pick(places.iter().map(|(id, place)| (id, place)), quantity)
             .map(|ids| ids.iter().map(ToString::to_string).collect())
     }

@@ -112,9 +112,6 @@ pub struct Hold {
     pub best_available: Option<BestAvailable>,
     /// How long; `None` is the policy's hold TTL.
     pub ttl: Option<Duration>,
-    /// The tickets that [`pick`](super::pick) chose for `best_available`; empty until then. Not part of what the
-    /// caller asked for, so it is left out of the fingerprint.
-    pub picked: Vec<TicketId>,
 }
 
 /// A change of customer.
@@ -132,7 +129,7 @@ impl Hold {
     /// A hold of named tickets and pool quantities.
     #[must_use]
     pub fn new(reservation: ReservationId, customer: CustomerId, lines: Lines) -> Self {
-        Self { reservation, customer, lines, best_available: None, ttl: None, picked: Vec::new() }
+        Self { reservation, customer, lines, best_available: None, ttl: None }
     }
 
     /// Adds neighbouring places chosen by the library.
@@ -147,18 +144,6 @@ impl Hold {
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
-    }
-
-    /// The lines with the picked tickets among them.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidLines`] when they are too many together.
-    pub fn lines_with_picked(&self) -> Result<Lines, InvalidLines> {
-        if self.picked.is_empty() {
-            return Ok(self.lines.clone());
-        }
-        Lines::merge(self.lines.tickets().iter().chain(&self.picked).cloned(), self.lines.pools().iter().cloned())
     }
 }
 
@@ -216,8 +201,7 @@ impl Command {
             }
             Action::Hold(hold) => {
                 keys.push(RecordKey::Reservation(hold.reservation));
-                let tickets = hold.lines.tickets().iter().chain(&hold.picked);
-                keys.extend(tickets.map(|ticket| RecordKey::Ticket(ticket.clone())));
+                keys.extend(hold.lines.tickets().iter().cloned().map(RecordKey::Ticket));
                 keys.extend(hold.lines.pools().iter().map(|(pool, _)| RecordKey::Pool(pool.clone())));
             }
             Action::Extend { reservation, .. }

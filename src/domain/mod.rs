@@ -11,6 +11,7 @@ mod command;
 mod decide;
 mod event;
 mod fingerprint;
+mod free_list;
 mod ids;
 mod lines;
 mod operation;

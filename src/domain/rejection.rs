@@ -6,7 +6,7 @@ use super::ids::{AreaId, PoolId, TicketId};
 use super::lines::InvalidLines;
 use super::time::Timestamp;
 
-/// A business "no": the command was understood, nothing was changed, and this is why.
+/// A business "no": the command was understood, this request changed nothing, and this is why.
 ///
 /// Asking again under the same operation id is decided again, except after [`Rejection::OperationVoided`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -106,7 +106,7 @@ pub enum Rejection {
     /// The reservation is not in the state that the command needs.
     #[error("the reservation is {state}")]
     WrongState {
-        /// The state it is in: `held`, `booked`, `released` or `cancelled`.
+        /// The state it is in: `held`, `booked`, `released`, `cancelled` or `expired`.
         state: &'static str,
     },
     /// The hold has been extended as far as the policy allows.

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 
 use super::change_set::ChangeSet;
+use super::free_list::FreeList;
 use super::ids::{AreaId, CustomerId, EventId, PoolId, ReservationId, TicketId};
 use super::record::{Record, Versioned};
 use super::record_key::RecordKey;
-use super::ticket::{Ticket, TicketState};
+use super::ticket::{Place, TicketState};
 use super::time::Timestamp;
 
 /// Whose expired holds a list of them is.
@@ -44,7 +45,7 @@ pub struct Snapshot {
     clock: Timestamp,
     operations_purged_before: Timestamp,
     records: HashMap<RecordKey, Versioned>,
-    free: HashMap<AreaId, Vec<TicketId>>,
+    free: HashMap<AreaId, FreeList>,
     lapsed: HashMap<LapsedOf, Lapsed>,
 }
 
@@ -101,16 +102,22 @@ impl Snapshot {
         self.records.get(key)
     }
 
-    /// Adds the list of an area's tickets that are free, complete at the moment of the snapshot. Insert the tickets'
-    /// records too.
-    pub fn insert_free(&mut self, area: AreaId, tickets: Vec<TicketId>) {
-        self.free.insert(area, tickets);
+    /// Adds the list of an area's tickets that are free, with their places, complete at the moment of the snapshot and in
+    /// any order. Insert the tickets' records too.
+    pub fn insert_free(&mut self, area: AreaId, tickets: impl IntoIterator<Item = (TicketId, Place)>) {
+        self.free.insert(area, FreeList::new(tickets));
     }
 
-    /// The tickets of an area that were free when the snapshot was taken; `None` when that was not read.
+    /// The free tickets of an area, best places first; `None` when they were not read.
     #[must_use]
     pub fn free(&self, area: &AreaId) -> Option<&[TicketId]> {
-        self.free.get(area).map(Vec::as_slice)
+        self.free.get(area).map(FreeList::tickets)
+    }
+
+    /// The tickets of an area that were free when the snapshot was taken, and that a decision has taken since.
+    #[must_use]
+    pub fn taken_since(&self, area: &AreaId) -> &[TicketId] {
+        self.free.get(area).map(FreeList::taken).unwrap_or_default()
     }
 
     /// Adds the oldest expired holds of a pool or a customer. Insert the reservations' records too.
@@ -137,18 +144,12 @@ impl Snapshot {
             versioned.record = Some(record.clone());
             versioned.decided_at = versioned.decided_at.max(changes.at);
             if let (RecordKey::Ticket(id), Record::Ticket(ticket)) = (key, record) {
-                self.note_if_free(id, ticket);
+                let Some(free) = self.free.get_mut(&ticket.place.area) else { continue };
+                match ticket.state {
+                    TicketState::Available => free.give_back(id, &ticket.place),
+                    _ => free.take(id, &ticket.place),
+                }
             }
-        }
-    }
-
-    /// What is given back can be chosen again by whoever comes next.
-    fn note_if_free(&mut self, id: &TicketId, ticket: &Ticket) {
-        if ticket.state == TicketState::Available
-            && let Some(free) = self.free.get_mut(&ticket.place.area)
-            && !free.contains(id)
-        {
-            free.push(id.clone());
         }
     }
 }

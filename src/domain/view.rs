@@ -18,13 +18,35 @@ pub struct View<'s> {
     touched: Vec<RecordKey>,
     missing: Vec<RecordKey>,
     more_lapsed: Vec<LapsedOf>,
+    picked: &'s [TicketId],
 }
 
 impl<'s> View<'s> {
     /// Looks at a snapshot.
     #[must_use]
     pub fn new(snapshot: &'s Snapshot) -> Self {
-        Self { snapshot, now: snapshot.clock(), touched: Vec::new(), missing: Vec::new(), more_lapsed: Vec::new() }
+        Self {
+            snapshot,
+            now: snapshot.clock(),
+            touched: Vec::new(),
+            missing: Vec::new(),
+            more_lapsed: Vec::new(),
+            picked: &[],
+        }
+    }
+
+    /// Decides best available for these tickets, which an earlier decision chose, instead of choosing anew. They are held
+    /// only if they are still available.
+    #[must_use]
+    pub fn with_picked(mut self, picked: &'s [TicketId]) -> Self {
+        self.picked = picked;
+        self
+    }
+
+    /// The tickets that an earlier decision chose for best available; empty when there was none.
+    #[must_use]
+    pub fn picked(&self) -> &'s [TicketId] {
+        self.picked
     }
 
     /// The event.
@@ -147,11 +169,19 @@ impl<'s> View<'s> {
         }
     }
 
-    /// The tickets of an area that were free when the snapshot was taken, without touching any of them: choosing
-    /// among them depends on nothing but the tickets chosen.
+    /// The free tickets of an area, best places first, without touching any of them: choosing among them depends on nothing
+    /// but the tickets chosen.
     #[must_use]
     pub fn free(&self, area: &AreaId) -> &'s [TicketId] {
-        self.snapshot.free(area).unwrap_or(&[])
+        self.snapshot.free(area).unwrap_or_default()
+    }
+
+    /// Touches the tickets of an area that decisions have taken since the snapshot: a refusal for want of free places is
+    /// true only if they are committed.
+    pub fn touch_taken(&mut self, area: &AreaId) {
+        for id in self.snapshot.taken_since(area) {
+            self.ticket(id);
+        }
     }
 
     /// A ticket from [`View::free`], as it is now, without touching it.

@@ -218,3 +218,19 @@ pub trait Lock: Send + Sync + fmt::Debug {
     /// [`LockError`] when the lock's store fails; what was not released ends with its TTL.
     async fn release(&self, leases: Vec<Lease>) -> Result<Vec<Released>, LockError>;
 }
+
+#[async_trait]
+impl<T: Lock + ?Sized> Lock for Arc<T> {
+    async fn acquire_all(&self, keys: &[LockKey], ttl: Duration) -> Result<Attempt<Vec<Lease>>, LockError> {
+        (**self).acquire_all(keys, ttl).await
+    }
+    async fn acquire_each(&self, keys: &[LockKey], ttl: Duration) -> Result<Vec<Attempt<Lease>>, LockError> {
+        (**self).acquire_each(keys, ttl).await
+    }
+    async fn extend(&self, leases: &mut [Lease], ttl: Duration) -> Result<Vec<Extended>, LockError> {
+        (**self).extend(leases, ttl).await
+    }
+    async fn release(&self, leases: Vec<Lease>) -> Result<Vec<Released>, LockError> {
+        (**self).release(leases).await
+    }
+}

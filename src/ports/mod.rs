@@ -3,15 +3,16 @@
 //! All of them are dyn-safe and small. Words in capitals (MUST, SHOULD, MAY) have the meaning of RFC 2119; the
 //! [`conformance`](crate) suites check them.
 
-pub mod lock;
-pub mod observer;
-pub mod repository;
-pub mod runtime;
+mod lock;
+mod observer;
+mod queries;
+mod repository;
+mod runtime;
+mod store_error;
 
-pub use lock::{Attempt, Extended, Lease, Lock, LockError, LockKey, LockToken, Released};
+pub use lock::{Attempt, Extended, InvalidLockKey, Lease, Lock, LockError, LockKey, LockToken, Released};
 pub use observer::{NoObserver, Observation, Observer};
-pub use repository::{
-    Change, ChangesError, Group, GroupOutcome, LAPSED_MAX, LoadRequest, PAGE_MAX, Purged, Repository, ReservationQuery,
-    Sequence, StoreError, StoreErrorKind, TicketQuery, Write,
-};
+pub use queries::{Change, PAGE_MAX, ReservationQuery, Sequence, TicketQuery};
+pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, Purged, Repository, Write};
 pub use runtime::{BoxFuture, Clock, Runtime, RuntimeExt};
+pub use store_error::{ChangesError, StoreError, StoreErrorKind};

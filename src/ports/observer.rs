@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{ActionKind, EventId, OperationId, RecordKey, Rejection};
-use crate::ports::lock::{LockError, LockKey};
-use crate::ports::repository::StoreError;
+use crate::ports::{LockError, LockKey, StoreError};
 
 /// Something that happened in the booking service.
 #[derive(Debug, Clone)]

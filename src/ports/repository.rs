@@ -1,26 +1,19 @@
 //! The store: it decides who gets a place.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use thiserror::Error;
 
+use super::queries::{Change, ReservationQuery, Sequence, TicketQuery};
+use super::store_error::{ChangesError, StoreError};
 use crate::domain::{
-    AreaId, CustomerId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket,
-    TicketId, Timestamp,
+    AreaId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp,
 };
 
 /// Most expired holds that one load returns for one pool or customer.
 pub const LAPSED_MAX: usize = 64;
-
-/// Most rows of one page of a query.
-pub const PAGE_MAX: usize = 10_000;
-
-/// A position in an event's change feed, from 1. Ascending sequence is commit order.
-pub type Sequence = u64;
 
 /// What to read of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,63 +62,6 @@ pub enum GroupOutcome {
     },
 }
 
-/// Which tickets to list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TicketQuery {
-    /// The event.
-    pub event: EventId,
-    /// Only tickets of this area.
-    pub area: Option<AreaId>,
-    /// Only tickets after this id: the last one of the page before.
-    pub after: Option<TicketId>,
-    /// Most tickets to return, at most [`PAGE_MAX`].
-    pub limit: usize,
-}
-
-/// Which reservations to list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReservationQuery {
-    /// The event.
-    pub event: EventId,
-    /// Only reservations of this customer.
-    pub customer: Option<CustomerId>,
-    /// Only reservations after this id: the last one of the page before.
-    pub after: Option<ReservationId>,
-    /// Most reservations to return, at most [`PAGE_MAX`].
-    pub limit: usize,
-}
-
-/// One row of an event's change feed: a record as a commit left it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Its position.
-    pub sequence: Sequence,
-    /// When it was decided.
-    pub decided_at: Timestamp,
-    /// The record's version from this commit on.
-    pub version: u64,
-    /// Which record. Operations are not in the feed.
-    pub key: RecordKey,
-    /// Its content from this commit on.
-    pub record: Record,
-}
-
-/// Why a page of the change feed could not be read.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ChangesError {
-    /// Rows after the asked position are purged already: start again from the tables, and go on after
-    /// `purged_through` at the earliest.
-    #[error("the change feed is purged up to {purged_through}")]
-    Truncated {
-        /// The last purged position.
-        purged_through: Sequence,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// How much one purge step removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Purged {
@@ -133,65 +69,6 @@ pub struct Purged {
     pub operations: usize,
     /// Rows of the change feed.
     pub changes: usize,
-}
-
-/// What is known after the store failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StoreErrorKind {
-    /// Nothing was changed, and the same call may succeed soon: busy, deadlock victim, connection refused.
-    Transient,
-    /// Nothing was changed, and repeating the call will not help: permission, schema, a broken invariant.
-    Permanent,
-    /// The commit may have been applied, or *may still be*: the answer was lost on the way.
-    Unknown,
-}
-
-/// A technical failure of the store. It says what is known; the adapter's own error is its source.
-#[derive(Debug, Clone)]
-pub struct StoreError {
-    kind: StoreErrorKind,
-    source: Arc<dyn StdError + Send + Sync>,
-}
-
-impl StoreError {
-    /// Nothing was changed, and the same call may succeed soon.
-    pub fn transient(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Transient, source: Arc::from(source.into()) }
-    }
-
-    /// Nothing was changed, and repeating the call will not help.
-    pub fn permanent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Permanent, source: Arc::from(source.into()) }
-    }
-
-    /// The commit may have been applied, or may still be.
-    pub fn unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Unknown, source: Arc::from(source.into()) }
-    }
-
-    /// What is known.
-    #[must_use]
-    pub fn kind(&self) -> StoreErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = match self.kind {
-            StoreErrorKind::Transient => "nothing was changed, try again",
-            StoreErrorKind::Permanent => "nothing was changed",
-            StoreErrorKind::Unknown => "the outcome is unknown",
-        };
-        write!(f, "the store failed ({known})")
-    }
-}
-
-impl StdError for StoreError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.source)
-    }
 }
 
 /// The Repository pattern over the crate's records, batch first.
@@ -209,6 +86,9 @@ impl StdError for StoreError {
 /// - Every commit MUST append one row per write, except operations, to the event's change feed in the same transaction,
 ///   with sequences that ascend in commit order without gaps: who reads the feed up to `n` misses nothing before `n`.
 /// - A failed call MUST say what is known: see [`StoreErrorKind`]. `load` and the queries never answer `Unknown`.
+///
+/// - Every call MUST end, in a bounded time that the adapter documents, also when the store does not answer: the service
+///   answers its callers at their deadlines, but an event whose call hangs takes no further batch.
 ///
 /// # Cancellation
 ///
@@ -299,4 +179,32 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`]. After `Unknown`, calling again is harmless.
     async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError>;
+}
+
+#[async_trait]
+impl<T: Repository + ?Sized> Repository for Arc<T> {
+    async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
+        (**self).load(request).await
+    }
+    async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
+        (**self).commit(event, groups).await
+    }
+    async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
+        (**self).tickets(query).await
+    }
+    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        (**self).pools(event).await
+    }
+    async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
+        (**self).reservations(query).await
+    }
+    async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
+        (**self).changes(event, after, limit).await
+    }
+    async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError> {
+        (**self).lapsed(limit).await
+    }
+    async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
+        (**self).purge(retention, limit).await
+    }
 }

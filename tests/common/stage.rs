@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::domain::{EventId, LapsedOf, Pool, PoolId, RecordKey, Reservation, ReservationId, Snapshot};
+use ticket_reservation::domain::{
+    EventId, LapsedOf, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot,
+};
 use ticket_reservation::domain::{Ticket, TicketId};
 use ticket_reservation::ports::{
     Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery, Sequence, StoreError,
@@ -209,7 +211,11 @@ fn strip(full: &Snapshot, request: &LoadRequest, withheld: Option<&RecordKey>) -
     for area in &request.free_in {
         let free = full.free(area).unwrap_or_default();
         keys.extend(free.iter().cloned().map(RecordKey::Ticket));
-        snapshot.insert_free(area.clone(), free.to_vec());
+        let place = |id: &TicketId| match &full.get(&RecordKey::Ticket(id.clone()))?.record {
+            Some(Record::Ticket(ticket)) => Some((id.clone(), ticket.place.clone())),
+            _ => None,
+        };
+        snapshot.insert_free(area.clone(), free.iter().filter_map(place));
     }
     for key in &request.records {
         let of = match key {

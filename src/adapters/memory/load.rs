@@ -18,10 +18,15 @@ pub(super) fn load(tables: &Tables, request: &LoadRequest, clock: Timestamp) -> 
     for area in &request.free_in {
         let free = loading.of_event.and_then(|event| event.areas.get(area)).map(|index| index.free(clock));
         let free = free.unwrap_or_default();
-        for ticket in &free {
-            loading.bring(RecordKey::Ticket(ticket.clone()), Depth::Along);
+        let mut with_places = Vec::with_capacity(free.len());
+        for id in free {
+            let key = RecordKey::Ticket(id.clone());
+            loading.bring(key.clone(), Depth::Along);
+            if let Some(Record::Ticket(ticket)) = loading.snapshot.get(&key).and_then(|it| it.record.as_ref()) {
+                with_places.push((id, ticket.place.clone()));
+            }
         }
-        loading.snapshot.insert_free(area.clone(), free);
+        loading.snapshot.insert_free(area.clone(), with_places);
     }
     loading.snapshot
 }

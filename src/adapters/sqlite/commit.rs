@@ -13,15 +13,7 @@ impl Store<'_> {
                 self.transactions.commit()?;
                 Ok(outcomes)
             }
-            Ok(outcomes) => {
-                self.transactions.rollback()?;
-                Ok(outcomes)
-            }
-            Err(fault) => {
-                // The fault is what matters; a rollback that fails is tried again before the next transaction.
-                drop(self.transactions.rollback());
-                Err(fault)
-            }
+            nothing => self.transactions.undo(nothing),
         }
     }
 

@@ -8,6 +8,7 @@
 //! | a violated constraint, a row count that differs | `Permanent` | an invariant is broken: an alarm |
 //! | `COMMIT` is `BUSY`, and the transaction is still open | `Transient`, after `ROLLBACK` | it was not applied |
 //! | `COMMIT` fails otherwise, or the transaction is gone | `Unknown` | the log may hold it; the connection is opened again |
+//! | nothing: too many calls are waiting | `Transient` | the call was not begun |
 //! | the adapter's own code panics | reads `Permanent`, writes `Unknown` | an adapter bug; the connection is opened again |
 
 use std::error::Error as StdError;
@@ -96,6 +97,9 @@ pub(super) enum Fault {
     /// The connection broke before and cannot be opened again.
     #[error("the store cannot be opened again")]
     Reopen(#[source] SqliteError),
+    /// As many calls are waiting for the thread as may.
+    #[error("too many calls are waiting")]
+    TooManyCalls,
     /// The thread died with the call, or before it.
     #[error("the call was given up because of a bug in the sqlite adapter")]
     GivenUp,
@@ -135,6 +139,7 @@ impl Fault {
         match self {
             Self::Sqlite(error) => kind_of(error),
             Self::Commit(_) | Self::GivenUp => StoreErrorKind::Unknown,
+            Self::TooManyCalls => StoreErrorKind::Transient,
             Self::Reopen(error) if error.is_busy() => StoreErrorKind::Transient,
             Self::Content { .. } | Self::Alarm { .. } | Self::NoEvent | Self::Reopen(_) => StoreErrorKind::Permanent,
         }

@@ -12,8 +12,9 @@ use super::transaction::{Transactions, prepare};
 use crate::domain::Timestamp;
 use crate::ports::{Extended, LockKey, LockToken, Released, Runtime};
 
-/// How many expired leases one acquisition sweeps away: more than it adds on average, so that the table stays small.
-const SWEEP_MAX: i64 = 16;
+/// How many expired leases an acquisition sweeps away, at most, for each key that it wants: more than it can add, so that
+/// the table stays small.
+const SWEEP_PER_KEY: usize = 4;
 
 /// A key and the secret that its lease has or would have.
 pub(super) type Claim = (LockKey, LockToken);
@@ -97,8 +98,7 @@ impl Leases<'_> {
             Ok(taken) => taken.iter().all(|taken| *taken != Taken::Ours),
             Err(_) => true,
         };
-        self.end(nothing)?;
-        taken
+        if nothing { self.transactions.undo(taken) } else { self.end(taken) }
     }
 
     /// Who holds the keys at this moment.
@@ -106,8 +106,7 @@ impl Leases<'_> {
         self.transactions.begin_read()?;
         let now = self.runtime.unix_time();
         let held = claims.iter().map(|(key, _)| self.holder(key, now)).collect();
-        self.transactions.rollback()?;
-        held
+        self.transactions.undo(held)
     }
 
     fn holder(&mut self, key: &LockKey, now: Timestamp) -> Result<Taken, Fault> {
@@ -119,7 +118,8 @@ impl Leases<'_> {
     fn take_in_transaction(&mut self, claims: &[Claim], ttl: Duration) -> Result<Vec<Taken>, Fault> {
         let now = self.runtime.unix_time();
         let until = now.after(ttl).as_micros();
-        self.sweep.execute(params![now.as_micros(), SWEEP_MAX])?;
+        let sweep_max = i64::try_from(claims.len().saturating_mul(SWEEP_PER_KEY)).unwrap_or(i64::MAX);
+        self.sweep.execute(params![now.as_micros(), sweep_max])?;
         let mut taken = Vec::with_capacity(claims.len());
         for (key, token) in claims {
             let rows = self.take.execute(params![key.as_str(), token.as_bytes(), until, now.as_micros()])?;
@@ -141,8 +141,7 @@ impl Leases<'_> {
                 Ok(if rows == 1 { Extended::Extended } else { Extended::Lost })
             })
             .collect();
-        self.end(extended.is_err())?;
-        extended
+        self.end(extended)
     }
 
     /// Removes leases that are still their claimants'.
@@ -150,8 +149,7 @@ impl Leases<'_> {
         self.transactions.begin_write()?;
         let now = self.runtime.unix_time();
         let released: Result<Vec<Released>, Fault> = claims.iter().map(|claim| self.release_one(claim, now)).collect();
-        self.end(released.is_err())?;
-        released
+        self.end(released)
     }
 
     fn release_one(&mut self, (key, token): &Claim, now: Timestamp) -> Result<Released, Fault> {
@@ -167,7 +165,12 @@ impl Leases<'_> {
         })
     }
 
-    fn end(&mut self, rollback: bool) -> Result<(), Fault> {
-        if rollback { self.transactions.rollback() } else { self.transactions.commit() }
+    /// Commits what was written, unless that failed.
+    fn end<T>(&mut self, written: Result<T, Fault>) -> Result<T, Fault> {
+        if written.is_err() {
+            return self.transactions.undo(written);
+        }
+        self.transactions.commit()?;
+        written
     }
 }

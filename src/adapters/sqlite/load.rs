@@ -10,8 +10,7 @@ impl Store<'_> {
     pub(super) fn load(&mut self, request: &LoadRequest) -> Result<Snapshot, Fault> {
         self.transactions.begin_read()?;
         let snapshot = self.load_in_transaction(request);
-        self.transactions.rollback()?;
-        snapshot
+        self.transactions.undo(snapshot)
     }
 
     fn load_in_transaction(&mut self, request: &LoadRequest) -> Result<Snapshot, Fault> {
@@ -42,12 +41,14 @@ struct Loading<'l, 'c> {
 impl Loading<'_, '_> {
     fn run(mut self, request: &LoadRequest) -> Result<Snapshot, Fault> {
         for area in &request.free_in {
-            let mut ids = Vec::new();
-            for (id, ticket) in self.store.reads.free(&request.event, area, self.now)? {
-                self.snapshot.insert(RecordKey::Ticket(id.clone()), ticket);
-                ids.push(id);
+            let mut free = Vec::new();
+            for (id, versioned) in self.store.reads.free(&request.event, area, self.now)? {
+                if let Some(Record::Ticket(ticket)) = &versioned.record {
+                    free.push((id.clone(), ticket.place.clone()));
+                }
+                self.snapshot.insert(RecordKey::Ticket(id), versioned);
             }
-            self.snapshot.insert_free(area.clone(), ids);
+            self.snapshot.insert_free(area.clone(), free);
         }
         for key in &request.records {
             self.read_with_lapsed(key)?;
@@ -137,5 +138,30 @@ impl Loading<'_, '_> {
             },
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::testing;
+    use super::super::thread::Session as _;
+    use super::*;
+    use crate::domain::EventId;
+
+    #[test]
+    fn a_load_that_fails_says_why_even_when_its_transaction_cannot_be_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = testing::session(&folder);
+        let connection = session.open().unwrap();
+        let mut store = session.prepare(&connection).unwrap();
+        let damaged = "INSERT INTO event (event_id, state, limit_per_customer, version, decided_at)
+            VALUES ('gala', 'on_sale', NULL, 1, 1); INSERT INTO pool VALUES ('gala', 'floor', 9, 4294967296, 0, 1, 1)";
+        connection.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        connection.execute_batch(damaged).unwrap();
+        store.transactions.break_rollback();
+        let records = vec![RecordKey::Pool("floor".try_into().unwrap())];
+        let request = LoadRequest { event: EventId::new("gala").unwrap(), records, free_in: Vec::new() };
+        let fault = store.load(&request).unwrap_err();
+        assert!(matches!(fault, Fault::Content { table: "pool", .. }), "{fault:?}");
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, StatementStatus};
 
 use super::queries::{self, pools_sql, reservations_sql, tickets_sql};
 use super::read::{LAPSED_IN_POOL, LAPSED_OF_CUSTOMER, LINES, free_sql};
-use super::retention::{DELETE_OPERATIONS, OLDEST_CHANGES};
+use super::retention::{DELETE_OPERATIONS, EVENTS_AFTER, EVENTS_UP_TO, OLDEST_CHANGES};
 use super::{feed, schema};
 
 fn empty() -> Connection {
@@ -48,6 +48,8 @@ fn lists_are_read_from_an_index_in_order() {
         ),
         (&feed::page_sql(), "SEARCH change USING PRIMARY KEY (event_id=? AND sequence>?)"),
         (OLDEST_CHANGES, "SEARCH change USING PRIMARY KEY (event_id=?)"),
+        (EVENTS_AFTER, "SEARCH event USING PRIMARY KEY (event_id>?)"),
+        (EVENTS_UP_TO, "SEARCH event USING PRIMARY KEY (event_id<?)"),
     ] {
         assert_eq!(plan(&connection, sql), [expected], "{sql}");
     }

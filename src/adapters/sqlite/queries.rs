@@ -77,8 +77,7 @@ impl Store<'_> {
     pub(super) fn reservations(&mut self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, Fault> {
         self.transactions.begin_read()?;
         let reservations = self.reservations_in_transaction(query);
-        self.transactions.rollback()?;
-        reservations
+        self.transactions.undo(reservations)
     }
 
     fn reservations_in_transaction(&mut self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, Fault> {

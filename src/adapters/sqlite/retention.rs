@@ -10,6 +10,22 @@ use super::transaction::prepare;
 use crate::domain::{EventId, Timestamp};
 use crate::ports::{Change, Purged, Sequence};
 
+/// At how many events' change feeds one purge step looks, at most. The next step goes on after them, and begins anew after
+/// the last event of the file.
+///
+/// Each costs one lookup by the primary key, on the thread that serves bookings. An index over all feeds by age would find
+/// the oldest row at once, and make every commit slower.
+pub const PURGE_EVENTS_MAX: usize = 256;
+
+/// What a purge step found to forget.
+struct Old {
+    /// Whether there are old operations.
+    operations: bool,
+    changes: Vec<OldChanges>,
+    /// The last event of which nothing old is left then.
+    done_with: Option<String>,
+}
+
 /// Part of an event's feed that is old enough to be forgotten.
 struct OldChanges {
     event: String,
@@ -26,8 +42,7 @@ impl Store<'_> {
     ) -> Result<Result<Vec<Change>, Sequence>, Fault> {
         self.transactions.begin_read()?;
         let changes = self.changes_in_transaction(event, after, limit);
-        self.transactions.rollback()?;
-        changes
+        self.transactions.undo(changes)
     }
 
     fn changes_in_transaction(
@@ -62,38 +77,47 @@ impl Store<'_> {
         let limit = page(limit);
         self.transactions.begin_read()?;
         let found = self.find_old(cutoff, limit);
-        self.transactions.rollback()?;
-        let (operations, changes) = found?;
-        if !operations && changes.is_empty() {
-            return Ok(Purged::default());
+        let old = self.transactions.undo(found)?;
+        let purged = if old.operations || !old.changes.is_empty() {
+            self.transactions.begin_write()?;
+            let purged = match self.forget(cutoff, limit, &old.changes) {
+                Ok(purged) => purged,
+                fault => return self.transactions.undo(fault),
+            };
+            self.transactions.commit()?;
+            purged
+        } else {
+            Purged::default()
+        };
+        // Only now: a step that failed is made again.
+        if let Some(event) = old.done_with {
+            self.purged_last = event;
         }
-        self.transactions.begin_write()?;
-        match self.forget(cutoff, limit, &changes) {
-            Ok(purged) => {
-                self.transactions.commit()?;
-                Ok(purged)
-            }
-            Err(fault) => {
-                // The fault is what matters; a rollback that fails is tried again before the next transaction.
-                drop(self.transactions.rollback());
-                Err(fault)
-            }
-        }
+        Ok(purged)
     }
 
-    fn find_old(&mut self, cutoff: Timestamp, limit: i64) -> Result<(bool, Vec<OldChanges>), Fault> {
+    /// The events whose turn it is, in the order in which they have it.
+    fn next_events(&self) -> Result<Vec<String>, Fault> {
+        let mut events = Vec::new();
+        for sql in [EVENTS_AFTER, EVENTS_UP_TO] {
+            let left = PURGE_EVENTS_MAX - events.len();
+            let mut statement = prepare(self.connection, sql)?;
+            let mut rows = statement.query(params![self.purged_last, left as i64])?;
+            while let Some(row) = rows.next()? {
+                events.push(row.get(0)?);
+            }
+        }
+        Ok(events)
+    }
+
+    fn find_old(&mut self, cutoff: Timestamp, limit: i64) -> Result<Old, Fault> {
         let operations = limit > 0
             && prepare(self.connection, "SELECT 1 FROM operation WHERE operation_id < ?1 LIMIT 1")?
                 .exists([first_id_at(cutoff)])?;
-        let mut events = prepare(self.connection, "SELECT event_id FROM event")?;
         let mut oldest = prepare(self.connection, OLDEST_CHANGES)?;
-        let (mut left, mut changes) = (limit, Vec::new());
-        let mut rows = events.query([])?;
-        while let Some(row) = rows.next()? {
-            if left == 0 {
-                break;
-            }
-            let event: String = row.get(0)?;
+        let mut old = Old { operations, changes: Vec::new(), done_with: None };
+        let mut left = limit;
+        for event in self.next_events()? {
             let mut through = None;
             let mut feed = oldest.query(params![event, left])?;
             while let Some(row) = feed.next()? {
@@ -106,10 +130,15 @@ impl Store<'_> {
                 left -= 1;
             }
             if let Some(through) = through {
-                changes.push(OldChanges { event, through });
+                old.changes.push(OldChanges { event: event.clone(), through });
             }
+            // An event at which the limit is reached may have more, and is the first one of the next step.
+            if left == 0 {
+                break;
+            }
+            old.done_with = Some(event);
         }
-        Ok((operations, changes))
+        Ok(old)
     }
 
     fn forget(&mut self, cutoff: Timestamp, limit: i64, changes: &[OldChanges]) -> Result<Purged, Fault> {
@@ -133,6 +162,10 @@ impl Store<'_> {
     }
 }
 
+/// Events by id after one, and from the first one up to it.
+pub(super) const EVENTS_AFTER: &str = "SELECT event_id FROM event WHERE event_id > ?1 ORDER BY event_id LIMIT ?2";
+pub(super) const EVENTS_UP_TO: &str = "SELECT event_id FROM event WHERE event_id <= ?1 ORDER BY event_id LIMIT ?2";
+
 /// The oldest rows of one event's feed.
 pub(super) const OLDEST_CHANGES: &str =
     "SELECT sequence, decided_at FROM change WHERE event_id = ?1 ORDER BY sequence LIMIT ?2";
@@ -155,8 +188,75 @@ fn first_id_at(time: Timestamp) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
+    use super::super::store::testing;
+    use super::super::thread::Session as _;
     use super::*;
     use crate::domain::OperationId;
+    use crate::ports::PAGE_MAX;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// Adds an event with some rows that are two hours old.
+    fn add_event(connection: &Connection, id: &str, rows: i64) {
+        let decided_at = testing::NOW.before(2 * HOUR).as_micros();
+        connection
+            .execute(
+                "INSERT INTO event (event_id, state, version, decided_at, change_sequence)
+                 VALUES (?1, 'on_sale', 1, ?2, ?3)",
+                params![id, decided_at, rows],
+            )
+            .unwrap();
+        for sequence in 1..=rows {
+            connection
+                .execute(
+                    "INSERT INTO change (event_id, sequence, decided_at, version, kind) VALUES (?1, ?2, ?3, 1, 'event')",
+                    params![id, sequence, decided_at],
+                )
+                .unwrap();
+        }
+    }
+
+    /// How many rows each of so many steps purges.
+    fn purge(store: &mut Store<'_>, limit: usize, steps: usize) -> Vec<usize> {
+        (0..steps).map(|_| store.purge(HOUR, limit).unwrap().changes).collect()
+    }
+
+    #[test]
+    fn a_step_looks_at_no_more_events_than_it_may_and_the_next_one_goes_on_after_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = testing::session(&folder);
+        let connection = session.open().unwrap();
+        let mut store = session.prepare(&connection).unwrap();
+        connection.execute_batch("BEGIN").unwrap();
+        for number in 0..2 * PURGE_EVENTS_MAX + 10 {
+            add_event(&connection, &format!("event {number:04}"), 1);
+        }
+        connection.execute_batch("COMMIT").unwrap();
+        let max = PURGE_EVENTS_MAX;
+        assert_eq!(purge(&mut store, PAGE_MAX, 4), [max, max, 10, 0]);
+        // The round begins anew, wherever it stands when there is something to do again.
+        add_event(&connection, "event", 3);
+        add_event(&connection, "event 0400 again", 4);
+        add_event(&connection, "last event", 5);
+        assert_eq!(purge(&mut store, PAGE_MAX, 3).iter().sum::<usize>(), 12);
+    }
+
+    #[test]
+    fn an_event_at_which_the_limit_is_reached_is_gone_on_with_before_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = testing::session(&folder);
+        let connection = session.open().unwrap();
+        let mut store = session.prepare(&connection).unwrap();
+        for (id, rows) in [("a", 2), ("b", 7), ("c", 3)] {
+            add_event(&connection, id, rows);
+        }
+        assert_eq!(purge(&mut store, 4, 5), [4, 4, 4, 0, 0]);
+        let left: i64 = connection.query_row("SELECT count(*) FROM change", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
+        assert_eq!(purge(&mut store, 0, 1), [0]);
+    }
 
     #[test]
     fn an_id_sorts_before_the_first_id_of_a_time_exactly_when_it_was_made_before() {

@@ -24,6 +24,8 @@ pub(super) struct Store<'c> {
     pub(super) versions: Versions<'c>,
     pub(super) writes: Writes<'c>,
     pub(super) feed: Feed<'c>,
+    /// The last event, in order of the ids, that a purge step is done with. Empty before the first one.
+    pub(super) purged_last: String,
     checkpoints: Checkpoints<'c>,
 }
 
@@ -52,6 +54,7 @@ impl Session for StoreSession {
             versions: Versions::new(connection)?,
             writes: Writes::new(connection)?,
             feed: Feed::new(connection)?,
+            purged_last: String::new(),
             checkpoints: Checkpoints::new(connection, &self.options)?,
         })
     }
@@ -60,5 +63,42 @@ impl Session for StoreSession {
         if store.transactions.take_committed() {
             store.checkpoints.run_if_due();
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use std::time::{Duration, Instant};
+
+    use super::super::busy::Patience;
+    use super::*;
+    use crate::domain::Timestamp;
+
+    /// The time of every store of a test.
+    pub(in super::super) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    #[derive(Debug)]
+    struct StoppedClock;
+
+    impl Clock for StoppedClock {
+        fn now(&self) -> Instant {
+            Instant::now()
+        }
+        fn unix_time(&self) -> Timestamp {
+            NOW
+        }
+    }
+
+    pub(in super::super) fn session(folder: &tempfile::TempDir) -> StoreSession {
+        let busy_timeout = Duration::from_secs(5);
+        let options = Options {
+            path: folder.path().join("sale.db"),
+            busy_timeout,
+            patience: Patience::new(busy_timeout),
+            durable: false,
+            cache_kib: 1_024,
+            log_pages_max: 1_000,
+        };
+        StoreSession { options, clock: Arc::new(StoppedClock) }
     }
 }

@@ -1,18 +1,24 @@
 //! The thread that owns a connection.
 //!
 //! SQLite blocks, and a connection is used by one thread at a time: each open store has one thread of its own, which
-//! carries calls out in the order of their arrival. The queue in front of it holds one entry per call that is waiting
-//! for its answer, so the caller's own bound on calls at once bounds it.
+//! carries calls out in the order of their arrival. At most [`CALLS_MAX`] of them wait in front of it; one more is
+//! refused at once. A call whose caller has gone keeps its place until its turn, and is left out then.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, TrySendError};
 
 use futures_channel::oneshot;
 use rusqlite::Connection;
 
 use super::error::{Fault, SqliteError};
+
+/// Most calls that wait at once for the thread of one repository or lock, besides the one that it carries out. One more
+/// fails at once; the repository's fails as transient.
+///
+/// So many wait only when the file stays busy or the disk is slow, and then it is better that the next caller knows.
+pub const CALLS_MAX: usize = 1_024;
 
 /// What a thread serves.
 pub(super) trait Session: Send + 'static {
@@ -51,7 +57,7 @@ type Call<S> = Box<dyn for<'s, 'c> FnOnce(Result<&'s mut <S as Session>::Ready<'
 
 /// The caller's side. When the last clone is dropped, the thread finishes what waits, closes the file and ends.
 pub(super) struct Thread<S: Session> {
-    calls: mpsc::Sender<Call<S>>,
+    calls: mpsc::SyncSender<Call<S>>,
     session: PhantomData<fn(S)>,
 }
 
@@ -59,7 +65,7 @@ impl<S: Session> Thread<S> {
     /// Opens the file on the calling thread, so that the caller learns what is wrong with it, and hands it over.
     pub(super) fn start(name: &str, session: S) -> Result<(Self, Closed), SqliteError> {
         let connection = session.open()?;
-        let (calls, waiting) = mpsc::channel();
+        let (calls, waiting) = mpsc::sync_channel(CALLS_MAX);
         let (closing, closed) = oneshot::channel();
         std::thread::Builder::new()
             .name(name.to_owned())
@@ -71,7 +77,8 @@ impl<S: Session> Thread<S> {
         Ok((Self { calls, session: PhantomData }, Closed(closed)))
     }
 
-    /// Carries `work` out on the thread. When the returned future is dropped early, `work` still runs if it had begun.
+    /// Carries `work` out on the thread, unless too many calls are waiting. When the returned future is dropped early,
+    /// `work` still runs if it had begun, and is left out otherwise.
     pub(super) async fn call<T, F>(&self, work: F) -> Result<T, Fault>
     where
         T: Send + 'static,
@@ -90,24 +97,30 @@ impl<S: Session> Thread<S> {
             // Nobody to tell: the caller has gone, which is its right.
             drop(to_caller.send(result));
             after
-        });
+        })?;
         answer.await.unwrap_or(Err(Fault::GivenUp))
     }
 
-    /// Carries `work` out on the thread some time, for nobody to wait for.
+    /// Carries `work` out on the thread some time, for nobody to wait for. It is left out if too many calls are waiting.
     pub(super) fn post<F>(&self, work: F)
     where
         F: for<'s, 'c> FnOnce(&'s mut S::Ready<'c>) -> Result<(), Fault> + Send + 'static,
     {
-        self.send(move |ready| match ready.and_then(work) {
+        drop(self.send(move |ready| match ready.and_then(work) {
             Err(fault) if fault.breaks_connection() => After::Reopen,
             _ => After::Next,
-        });
+        }));
     }
 
-    fn send(&self, call: impl for<'s, 'c> FnOnce(Result<&'s mut S::Ready<'c>, Fault>) -> After + Send + 'static) {
-        // A thread that has ended drops the call, and with it the caller's end of the answer.
-        drop(self.calls.send(Box::new(call)));
+    fn send<F>(&self, call: F) -> Result<(), Fault>
+    where
+        F: for<'s, 'c> FnOnce(Result<&'s mut S::Ready<'c>, Fault>) -> After + Send + 'static,
+    {
+        match self.calls.try_send(Box::new(call)) {
+            Err(TrySendError::Full(_)) => Err(Fault::TooManyCalls),
+            // A thread that has ended drops the call, and with it the caller's end of the answer.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+        }
     }
 }
 
@@ -239,6 +252,39 @@ mod tests {
         first.await.unwrap();
         thread.call(|_| Ok(())).await.unwrap();
         assert_eq!(RAN.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_refused_at_once_while_as_many_wait_as_may_and_served_again_later() {
+        static OPENED: AtomicUsize = AtomicUsize::new(0);
+        static RAN: AtomicUsize = AtomicUsize::new(0);
+        let (thread, _closed) = start(&OPENED);
+        let (has_begun, begun) = mpsc::channel::<()>();
+        let (go, wait) = mpsc::channel::<()>();
+        let mut first = Box::pin(thread.call(move |_| {
+            drop(has_begun);
+            let _ = wait.recv();
+            Ok(())
+        }));
+        assert!(first.as_mut().now_or_never().is_none());
+        let _ = begun.recv();
+        let count = |_: &mut &Connection| {
+            RAN.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let mut waiting: Vec<_> = (0..CALLS_MAX).map(|_| Box::pin(thread.call(count))).collect();
+        assert!(waiting.iter_mut().all(|call| call.as_mut().now_or_never().is_none()));
+        let refused = Box::pin(thread.call(count)).as_mut().now_or_never();
+        let Some(Err(fault @ Fault::TooManyCalls)) = refused else { panic!("{refused:?}") };
+        assert_eq!(fault.of_write().kind(), crate::ports::StoreErrorKind::Transient);
+        thread.post(count);
+        go.send(()).unwrap();
+        first.await.unwrap();
+        for call in waiting {
+            call.await.unwrap();
+        }
+        thread.call(|_| Ok(())).await.unwrap();
+        assert_eq!(RAN.load(Ordering::SeqCst), CALLS_MAX);
     }
 
     #[tokio::test]

@@ -39,13 +39,20 @@ impl<'c> Transactions<'c> {
         self.begin(|this| &mut this.begin_write)
     }
 
-    /// Ends a transaction that wrote nothing, or shall not have.
-    pub(super) fn rollback(&mut self) -> Result<(), Fault> {
+    fn rollback(&mut self) -> Result<(), Fault> {
         // Some errors have rolled back already.
         if !self.connection.is_autocommit() {
             self.rollback.execute([])?;
         }
         Ok(())
+    }
+
+    /// Ends a transaction that wrote nothing, or shall not have, and answers with what came of it. That one's fault is what
+    /// matters: a rollback that fails is tried again before the next transaction.
+    pub(super) fn undo<T>(&mut self, result: Result<T, Fault>) -> Result<T, Fault> {
+        let ended = self.rollback();
+        let answer = result?;
+        ended.map(|()| answer)
     }
 
     /// Makes everything written durable. After an error it is not applied, or unknown: the fault says which.
@@ -71,5 +78,29 @@ impl<'c> Transactions<'c> {
         self.rollback()?;
         statement(self).execute([])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Transactions<'_> {
+        /// From now on no transaction can be rolled back.
+        pub(in super::super) fn break_rollback(&mut self) {
+            self.rollback = prepare(self.connection, "SELECT 'this is no way to roll back'").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_rollback_that_fails_does_not_hide_why_it_was_wanted() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut transactions = Transactions::new(&connection).unwrap();
+        transactions.begin_read().unwrap();
+        transactions.break_rollback();
+        let fault = transactions.undo::<()>(Err(Fault::NoEvent)).unwrap_err();
+        assert!(matches!(fault, Fault::NoEvent), "{fault:?}");
+        let fault = transactions.undo(Ok(())).unwrap_err();
+        assert!(matches!(fault, Fault::Sqlite(_)), "{fault:?}");
     }
 }

@@ -92,31 +92,27 @@ pub(super) fn check_known<'t, 's>(
 
 /// The lines asked for, with the tickets picked before or now.
 fn choose_lines(view: &mut View<'_>, hold: &Hold) -> Result<Lines, Rejection> {
-    match &hold.best_available {
-        Some(best) if hold.picked.is_empty() => {
-            let picked = choose(view, best, hold.lines.tickets())?;
-            Ok(Hold { picked, ..hold.clone() }.lines_with_picked()?)
-        }
-        _ => Ok(hold.lines_with_picked()?),
-    }
+    let Some(best) = &hold.best_available else { return Ok(hold.lines.clone()) };
+    let picked = match view.picked() {
+        [] => choose(view, best, hold.lines.tickets())?,
+        picked => picked.to_vec(),
+    };
+    Ok(Lines::merge(hold.lines.tickets().iter().cloned().chain(picked), hold.lines.pools().iter().cloned())?)
 }
 
 fn choose(view: &mut View<'_>, best: &BestAvailable, named: &[TicketId]) -> Result<Vec<TicketId>, Rejection> {
     let now = view.now();
-    let mut free = Vec::new();
-    let mut taken_since = Vec::new();
-    for id in view.free(&best.area).iter().filter(|id| named.binary_search(id).is_err()) {
-        match view.peek_ticket(id) {
-            Some((ticket, decided_at)) if ticket.is_available(now.max(decided_at)) => free.push((id, &ticket.place)),
-            _ => taken_since.push(id),
-        }
+    let free = || {
+        let others = view.free(&best.area).iter().filter(|id| named.binary_search(id).is_err());
+        others.filter_map(|id| match view.peek_ticket(id) {
+            Some((ticket, decided_at)) if ticket.is_available(now.max(decided_at)) => Some((id, &ticket.place)),
+            _ => None,
+        })
+    };
+    if let Some(picked) = pick(free(), best.quantity) {
+        return Ok(picked);
     }
-    let count = u32::try_from(free.len()).unwrap_or(u32::MAX);
-    pick(free, best.quantity).ok_or_else(|| {
-        // The refusal is true only if what was decided just before it is committed.
-        for id in taken_since {
-            view.ticket(id);
-        }
-        Rejection::NoNeighbours { area: best.area.clone(), wanted: best.quantity, free: count }
-    })
+    let free = u32::try_from(free().count()).unwrap_or(u32::MAX);
+    view.touch_taken(&best.area);
+    Err(Rejection::NoNeighbours { area: best.area.clone(), wanted: best.quantity, free })
 }
