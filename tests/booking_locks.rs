@@ -338,3 +338,20 @@ fn a_lock_store_that_fails_is_observed_and_the_sale_goes_on() {
         hall.audit();
     });
 }
+
+#[test]
+fn a_lock_that_never_answers_is_gone_without() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 3)]).await;
+        let lock = SpyLock::new(&sim);
+        lock.acquiring_hangs(true);
+        let service = by_ticket(&hall, &lock);
+        let hold = hall.hold("ann", &["A1"], &[("floor", 2)]);
+        reserved(service.submit(hold.clone()).await);
+        assert_eq!(sim.elapsed(), seconds(1), "it had that long to answer");
+        reserved(service.submit(hall.confirm(&hold)).await);
+        assert_eq!((lock.asked().len(), sim.elapsed()), (1, seconds(1)), "and is left alone for a while");
+        assert_eq!(hall.seen.count(|seen| *seen == Seen::LockFailed), 1);
+        hall.audit();
+    });
+}

@@ -38,6 +38,7 @@ struct State {
     extended: usize,
     released: Vec<String>,
     acquiring_fails: bool,
+    acquiring_hangs: bool,
     extending: Extending,
     release_takes: Duration,
 }
@@ -109,6 +110,10 @@ impl SpyLock {
         self.state().acquiring_fails = fails;
     }
 
+    pub(crate) fn acquiring_hangs(&self, hangs: bool) {
+        self.state().acquiring_hangs = hangs;
+    }
+
     pub(crate) fn extending(&self, extending: Extending) {
         self.state().extending = extending;
     }
@@ -125,11 +130,14 @@ impl Lock for SpyLock {
     }
 
     async fn acquire_each(&self, keys: &[LockKey], ttl: Duration) -> Result<Vec<Attempt<Lease>>, LockError> {
-        let fails = {
+        let (fails, hangs) = {
             let mut state = self.state();
             state.asked.push(keys.iter().map(ToString::to_string).collect());
-            state.acquiring_fails
+            (state.acquiring_fails, state.acquiring_hangs)
         };
+        if hangs {
+            return std::future::pending().await;
+        }
         if fails {
             return Err(LockError::new("out of order"));
         }

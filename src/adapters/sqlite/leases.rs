@@ -12,8 +12,8 @@ use super::transaction::{Transactions, prepare};
 use crate::domain::Timestamp;
 use crate::ports::{Extended, LockKey, LockToken, Released, Runtime};
 
-/// How many expired leases an acquisition sweeps away, at most, for each key that it wants: more than it can add, so that
-/// the table stays small.
+/// How many expired leases an acquisition sweeps away, at most, for each key that it wants: more than it can add, so
+/// that the table stays small.
 const SWEEP_PER_KEY: usize = 4;
 
 /// A key and the secret that its lease has or would have.

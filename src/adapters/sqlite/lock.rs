@@ -80,7 +80,8 @@ fn claims(leases: &[Lease]) -> Vec<Claim> {
     leases.iter().map(|lease| (lease.key().clone(), *lease.token())).collect()
 }
 
-/// Leases on their way to the caller. If the caller has gone, they are released.
+/// Leases on their way to the caller. If the caller has gone, they are released, or end with their TTL when too many
+/// calls are waiting.
 struct Granted {
     claims: Vec<Claim>,
     taken: Vec<Taken>,

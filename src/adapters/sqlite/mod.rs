@@ -36,10 +36,10 @@
 //! # How it works
 //!
 //! Each open store has one thread of its own (`ticket-sqlite`, `ticket-leases`) that owns the connection and does one
-//! call after another, so no call ever blocks the host's runtime. At most [`CALLS_MAX`] calls wait in front of it, and one
-//! more fails at once as transient; the booking service makes at most one load and one commit per event. A call whose
-//! future is dropped before its turn is not begun. Each call waits for other processes for about the busy timeout at most,
-//! so it ends, at worst, after so long for each call that waits before it.
+//! call after another, so no call ever blocks the host's runtime. At most [`CALLS_MAX`] calls wait in front of it, and
+//! one more fails at once, the repository's as transient; the booking service makes at most one load and one commit per
+//! event. A call whose future is dropped before its turn is not begun. Each waits for other processes for about the busy
+//! timeout at most, so a call ends, at worst, after as long for each one that waits before it.
 //!
 //! The repository's file is in WAL mode with `synchronous=FULL`: a commit is answered after its log has reached the
 //! disk. Every write takes the file's write lock first (`BEGIN IMMEDIATE`), compares the version of every record that the
@@ -47,8 +47,9 @@
 //! thread moves it into the database after it has answered, and keeps other writers waiting for that long; SQLite's
 //! automatic checkpoint is off, because several busy processes never let it finish.
 //!
-//! A purge step looks at the change feeds of at most [`PURGE_EVENTS_MAX`] events, and the next one goes on after them: with
-//! more events, a step that removes nothing does not say that nothing is old. Each open repository goes its own rounds.
+//! A purge step looks at the change feeds of at most [`PURGE_EVENTS_MAX`] events, and the next one goes on after them:
+//! with more events, a step that removes nothing does not say that nothing is old. Each open repository goes its own
+//! rounds.
 //!
 //! The tables are for reading with other programs too; `schema.sql` beside this module's source explains them. Do not
 //! write to them.

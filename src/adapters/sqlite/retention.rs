@@ -10,11 +10,11 @@ use super::transaction::prepare;
 use crate::domain::{EventId, Timestamp};
 use crate::ports::{Change, Purged, Sequence};
 
-/// At how many events' change feeds one purge step looks, at most. The next step goes on after them, and begins anew after
-/// the last event of the file.
+/// At how many events' change feeds one purge step looks, at most. The next step goes on after them, and begins anew
+/// after the last event of the file.
 ///
-/// Each costs one lookup by the primary key, on the thread that serves bookings. An index over all feeds by age would find
-/// the oldest row at once, and make every commit slower.
+/// Each costs one lookup by the primary key, on the thread that serves bookings. An index over all feeds by age would
+/// find the oldest row at once, and make every commit slower.
 pub const PURGE_EVENTS_MAX: usize = 256;
 
 /// What a purge step found to forget.

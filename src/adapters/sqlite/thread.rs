@@ -15,9 +15,7 @@ use rusqlite::Connection;
 use super::error::{Fault, SqliteError};
 
 /// Most calls that wait at once for the thread of one repository or lock, besides the one that it carries out. One more
-/// fails at once; the repository's fails as transient.
-///
-/// So many wait only when the file stays busy or the disk is slow, and then it is better that the next caller knows.
+/// fails at once, the repository's as transient: so many wait only when the file stays busy or the disk is slow.
 pub const CALLS_MAX: usize = 1_024;
 
 /// What a thread serves.
