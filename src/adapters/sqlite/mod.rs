@@ -37,9 +37,9 @@
 //!
 //! Each open store has one thread of its own (`ticket-sqlite`, `ticket-leases`) that owns the connection and does one
 //! call after another, so no call ever blocks the host's runtime. At most [`CALLS_MAX`] calls wait in front of it, and
-//! one more fails at once, the repository's as transient; the booking service makes at most one load and one commit per
-//! event. A call whose future is dropped before its turn is not begun. Each waits for other processes for about the busy
-//! timeout at most, so a call ends, at worst, after as long for each one that waits before it.
+//! one more fails at once, the repository's as transient; the booking service makes at most one load and one commit
+//! per event. A call whose future is dropped before its turn is not begun. Each waits for other processes for about the
+//! busy timeout at most, so a call ends, at worst, after as long for each one that waits before it.
 //!
 //! The repository's file is in WAL mode with `synchronous=FULL`: a commit is answered after its log has reached the
 //! disk. Every write takes the file's write lock first (`BEGIN IMMEDIATE`), compares the version of every record that the

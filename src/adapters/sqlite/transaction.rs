@@ -47,8 +47,8 @@ impl<'c> Transactions<'c> {
         Ok(())
     }
 
-    /// Ends a transaction that wrote nothing, or shall not have, and answers with what came of it. If that is a fault, it
-    /// is what matters: a rollback that fails is tried again before the next transaction.
+    /// Ends a transaction that wrote nothing, or shall not have, and answers with what came of it. If that is a fault,
+    /// it is what matters: a rollback that fails is tried again before the next transaction.
     pub(super) fn undo<T>(&mut self, result: Result<T, Fault>) -> Result<T, Fault> {
         let ended = self.rollback();
         let answer = result?;
