@@ -45,7 +45,8 @@ impl BookingService {
     }
 
     /// Adds inventory in chunks, and puts the event on sale with the last one. Answers how many tickets and pools were
-    /// new; what was there already keeps its state, so that a broken import is simply started again.
+    /// new; what was there already keeps its state, so that a broken import is simply started again. Each chunk waits for
+    /// others in its way, whatever the service's contention policy.
     ///
     /// # Errors
     ///
@@ -71,7 +72,9 @@ impl BookingService {
         }
         let mut added: u32 = 0;
         for chunk in chunks {
-            let receipt = self.act(event, self.new_operation_id(), Action::Import(chunk)).await?;
+            let operation = self.new_operation_id();
+            let command = Command { event: event.clone(), operation, action: Action::Import(chunk) };
+            let receipt = self.submit_waiting(command).await?;
             if let Outcome::Inventory { changed } = receipt.outcome {
                 added = added.saturating_add(changed);
             }

@@ -95,11 +95,19 @@ impl BookingService {
     ///
     /// Harmless; the outcome stays unknown.
     pub async fn resolve(&self, command: Command) -> Result<Receipt, BookingError> {
-        let wait = match self.core.contention {
-            Contention::Reject => self.core.limits.request_timeout,
-            Contention::Wait(wait) => wait,
-        };
-        self.send(command, Contention::Wait(wait), true).await
+        self.send(command, self.waiting_contention(), true).await
+    }
+
+    /// Carries out a command that waits for others in its way, whatever the service's policy.
+    pub(super) async fn submit_waiting(&self, command: Command) -> Result<Receipt, BookingError> {
+        self.send(command, self.waiting_contention(), false).await
+    }
+
+    fn waiting_contention(&self) -> Contention {
+        match self.core.contention {
+            Contention::Reject => Contention::Wait(self.core.limits.request_timeout),
+            waits => waits,
+        }
     }
 
     async fn send(&self, command: Command, contention: Contention, resolves: bool) -> Result<Receipt, BookingError> {

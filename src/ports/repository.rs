@@ -85,7 +85,7 @@ pub struct Purged {
 /// - `Committed` MUST be answered only when the group is as durable as the store can make it.
 /// - Every commit MUST append one row per write, except operations, to the event's change feed in the same transaction,
 ///   with sequences that ascend in commit order without gaps: who reads the feed up to `n` misses nothing before `n`.
-/// - A failed call MUST say what is known: see [`StoreErrorKind`]. `load` and the queries never answer `Unknown`.
+/// - A failed call MUST say what is known: see [`StoreErrorKind`](crate::ports::StoreErrorKind). `load` and the queries never answer `Unknown`.
 ///
 /// - Every call MUST end, in a bounded time that the adapter documents, also when the store does not answer: the service
 ///   answers its callers at their deadlines, but an event whose call hangs takes no further batch.
@@ -141,7 +141,7 @@ pub trait Repository: Send + Sync + fmt::Debug {
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError>;
 
     /// Lists an event's pools with their versions, in ascending order of their ids. An event has at most
-    /// [`PAGE_MAX`] pools.
+    /// [`PAGE_MAX`](crate::ports::PAGE_MAX) pools.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// [`StoreError`], never of kind `Unknown`.
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError>;
 
-    /// Reads at most `limit` (up to [`PAGE_MAX`]) rows of an event's change feed after position `after`.
+    /// Reads at most `limit` (up to [`PAGE_MAX`](crate::ports::PAGE_MAX)) rows of an event's change feed after position `after`.
     ///
     /// # Errors
     ///

@@ -121,6 +121,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
         a_statement_that_lands_long_after_happens_once,
         a_statement_that_never_lands_happens_once,
         a_refusal_after_an_unknown_outcome_is_final,
+        an_outcome_resolved_by_another_instance_is_final,
         a_failure_in_passing_is_retried,
         a_late_statement_is_judged_when_it_lands,
     }

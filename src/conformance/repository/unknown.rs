@@ -10,7 +10,7 @@ use super::super::bench::{
 use super::super::check::{Checked, Failure, ensure, ensure_eq};
 use super::super::faults::{ClockOffset, FailsInPassing, Landing, LateCommit, SkewedClock};
 use super::super::service;
-use crate::booking::BookingError;
+use crate::booking::{BookingError, Contention};
 use crate::conformance::bench::blocked;
 use crate::domain::{Action, Record, RecordKey, Rejection, ReservationState};
 use crate::ports::{GroupOutcome, StoreErrorKind};
@@ -91,6 +91,40 @@ pub(super) async fn a_refusal_after_an_unknown_outcome_is_final(bench: &Reposito
         other => return Err(Failure::new(format!("expected a reservation, found {other:?}"))),
     }
     match service.submit(confirm).await {
+        Err(BookingError::Rejected(Rejection::OperationVoided)) => Ok(()),
+        other => Err(Failure::new(format!("asked again after a final refusal: {other:?}"))),
+    }
+}
+
+/// The instance that lost the confirmation is out of reach of the store until its caller's deadline; the caller resolves it
+/// with another one, after the hold has expired.
+pub(super) async fn an_outcome_resolved_by_another_instance_is_final(bench: &RepositoryBench) -> Checked {
+    let event = event_id("concert");
+    bench.stage(&event, 2, &[("floor", 9)], None).await?;
+    let late = LateCommit::new(bench.store.open().await);
+    let cut_off = FailsInPassing::new(Arc::new(late.clone()));
+    let service = service::on(bench, Arc::new(cut_off.clone()))?;
+    let hold = service::hold(bench, &event, "ada", lines(&[nth_ticket(0)], &[("floor", 2)]));
+    let reservation = service::reservation_of(&hold)?;
+    let _ = service.submit(hold).await?;
+    late.arm(Landing::OnDemand);
+    late.after_unknown(move || cut_off.fail_loads(usize::MAX));
+    let confirm = service::confirm(bench, &event, "ada", reservation);
+    match service.submit_under(confirm.clone(), Contention::Wait(Duration::from_millis(200))).await {
+        Err(BookingError::OutcomeUnknown(_)) => {}
+        other => return Err(Failure::new(format!("a confirmation whose answer was lost: {other:?}"))),
+    }
+    let offset = ClockOffset::new();
+    offset.set_micros(3_600_000_000);
+    let other = service::on(bench, Arc::new(SkewedClock::new(bench.store.open().await, offset)))?;
+    match other.resolve(confirm.clone()).await {
+        Err(BookingError::Rejected(Rejection::HoldExpired)) => {}
+        other => return Err(Failure::new(format!("resolved after the deadline: {other:?}"))),
+    }
+    for outcome in late.land().await? {
+        ensure!(outcome != GroupOutcome::Committed, "the lost confirmation was committed after it had been resolved");
+    }
+    match other.submit(confirm).await {
         Err(BookingError::Rejected(Rejection::OperationVoided)) => Ok(()),
         other => Err(Failure::new(format!("asked again after a final refusal: {other:?}"))),
     }
