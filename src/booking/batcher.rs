@@ -36,7 +36,7 @@ pub(super) fn run(core: Arc<Core>, queue: Arc<EventQueue>) -> BoxFuture<'static,
             locks.give_up(&batcher.carried);
             yield_once().await;
         }
-        locks.end();
+        drop(locks);
         ended.normally();
     })
 }

@@ -49,6 +49,8 @@ pub(super) fn decide_all(
     let mut missing = Vec::new();
     // Counters that a request waits for, while their expired holds are reclaimed. Who comes later does not overtake it.
     let mut reserved: HashSet<RecordKey> = HashSet::new();
+    // Tickets were picked for a request that waits for their locks: who comes later picks others.
+    let mut set_aside = false;
     for (index, request) in requests.iter().enumerate() {
         if !request.begin() {
             continue;
@@ -77,10 +79,15 @@ pub(super) fn decide_all(
                     Err(Lacking::Locks(keys)) => again(Again::Locks(keys, Vec::new())),
                 }
             }
+            // Sold out only if those who wait for locks get what was picked for them.
+            Err(Rejection::NoNeighbours { .. }) if set_aside => again(Again::MoreLapsed),
             Err(rejection) => refuse(view, request, rejection),
             Ok(changes) => accept(view, &request.command, changes, guard, snapshot),
         };
         decision.request = Some(index);
+        if let Verdict::Again(Again::Locks(_, picked)) = &decision.verdict {
+            set_aside |= snapshot.set_aside(picked);
+        }
         if let Some(changes) = changes {
             snapshot.apply(&changes);
         }
@@ -99,6 +106,11 @@ fn refuse(mut view: View<'_>, request: &Request, rejection: Rejection) -> Decide
     let command = &request.command;
     if !request.picked.is_empty() && matches!(rejection, Rejection::Unavailable { .. }) {
         return again(Again::Picks);
+    }
+    // Whether an operation of that age was carried out is known to nobody any more, so nothing is written down.
+    if request.is_uncertain() && rejection == Rejection::OperationTooOld {
+        let verdict = Verdict::Answer(Box::new(request.undecided(rejection)));
+        return (None, Decision { request: None, touched: view.into_touched(), written: Vec::new(), verdict });
     }
     // A lost commit may still arrive: only a tombstone under its id makes a "no" final.
     let tombstone = (request.is_uncertain() && rejection != Rejection::OperationReused)

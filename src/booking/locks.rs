@@ -21,22 +21,28 @@ pub(super) struct Locks {
     queue: Arc<EventQueue>,
     leases: LeaseSet,
     coverage: Coverage,
-    /// Ends when the locks that were given up last are free: asking for one of them before would be contention with oneself.
-    giving_up: Option<oneshot::Receiver<()>>,
+}
+
+/// What one batcher of an event leaves to the next about its locks.
+#[derive(Debug, Default)]
+pub(super) struct LockMemory {
+    /// Each ends when locks that were given up are free: asking for one of them before would be contention with oneself.
+    giving_up: Vec<oneshot::Receiver<()>>,
     /// The lock's store failed, and is not asked before this.
     rests_until: Option<Instant>,
 }
 
+impl LockMemory {
+    /// One more release is under way; those that have ended are forgotten.
+    fn remember(&mut self, giving_up: oneshot::Receiver<()>) {
+        self.giving_up.retain_mut(|release| matches!(release.try_recv(), Ok(None)));
+        self.giving_up.push(giving_up);
+    }
+}
+
 impl Locks {
     pub(super) fn new(core: Arc<Core>, queue: Arc<EventQueue>) -> Self {
-        Self {
-            core,
-            queue,
-            leases: LeaseSet::default(),
-            coverage: Coverage::Nothing,
-            giving_up: None,
-            rests_until: None,
-        }
+        Self { core, queue, leases: LeaseSet::default(), coverage: Coverage::Nothing }
     }
 
     /// Says what needs a lock in this round, and asks for every lock that the batch was found to need and that is not held
@@ -56,10 +62,11 @@ impl Locks {
         if wanted.is_empty() {
             return;
         }
-        if self.rests_until.is_some_and(|until| self.core.runtime.now() < until) {
+        if self.queue.lock_memory().rests_until.is_some_and(|until| self.core.runtime.now() < until) {
             return self.leases.go_without();
         }
-        if let Some(given_up) = self.giving_up.take() {
+        let giving_up = std::mem::take(&mut self.queue.lock_memory().giving_up);
+        for given_up in giving_up {
             // A release that could not be made says so itself.
             let _ = given_up.await;
         }
@@ -86,7 +93,7 @@ impl Locks {
     /// The lock's store failed: the sale goes on without it, and it is left alone for a while.
     fn rest(&mut self, error: &LockError) {
         self.leases.go_without();
-        self.rests_until = Some(self.core.runtime.now() + self.core.limits.lock_timeout);
+        self.queue.lock_memory().rests_until = Some(self.core.runtime.now() + self.core.limits.lock_timeout);
         self.core.observe(&Observation::LockFailed { error });
     }
 
@@ -130,21 +137,13 @@ impl Locks {
         self.release(lock, given_up);
     }
 
-    /// Gives every lock back: the batcher ends.
-    pub(super) fn end(mut self) {
-        let given_up = self.leases.take_all();
-        if let Some(lock) = self.core.lock.clone() {
-            self.release(lock, given_up);
-        }
-    }
-
     /// In the background; a shutdown waits for it.
-    fn release(&mut self, lock: Arc<dyn Lock>, leases: Vec<Lease>) {
+    fn release(&self, lock: Arc<dyn Lock>, leases: Vec<Lease>) {
         if leases.is_empty() {
             return;
         }
         let (released, giving_up) = oneshot::channel();
-        self.giving_up = Some(giving_up);
+        self.queue.lock_memory().remember(giving_up);
         let task = Task::start(&self.core);
         let core = Arc::clone(&self.core);
         self.core.runtime.spawn(Box::pin(async move {
@@ -166,6 +165,16 @@ impl Locks {
             LockPolicy::Never => Coverage::Nothing,
             LockPolicy::Always(scope) => Coverage::Everything(scope),
             LockPolicy::Adaptive => self.queue.adaptive().hot().map_or(Coverage::Nothing, Coverage::Records),
+        }
+    }
+}
+
+/// The batcher ends, in whatever way: every lock is given back.
+impl Drop for Locks {
+    fn drop(&mut self) {
+        let given_up = self.leases.take_all();
+        if let Some(lock) = self.core.lock.clone() {
+            self.release(lock, given_up);
         }
     }
 }

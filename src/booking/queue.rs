@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::adaptive::Adaptive;
+use super::locks::LockMemory;
 use super::request::Request;
 use crate::domain::EventId;
 
@@ -12,6 +13,7 @@ pub(super) struct EventQueue {
     event: EventId,
     inner: Mutex<Inner>,
     adaptive: Mutex<Adaptive>,
+    locks: Mutex<LockMemory>,
     /// Whether the event limits what a customer may take, as last read: saves asking for allowances in a second load.
     has_limit: AtomicBool,
 }
@@ -40,7 +42,13 @@ pub(super) enum Pushed {
 
 impl EventQueue {
     pub(super) fn new(event: EventId) -> Self {
-        Self { event, inner: Mutex::default(), adaptive: Mutex::default(), has_limit: AtomicBool::new(false) }
+        Self {
+            event,
+            inner: Mutex::default(),
+            adaptive: Mutex::default(),
+            locks: Mutex::default(),
+            has_limit: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn event(&self) -> &EventId {
@@ -87,6 +95,11 @@ impl EventQueue {
     /// What the event's batchers have learned about conflicts. Only the one at work looks at it.
     pub(super) fn adaptive(&self) -> MutexGuard<'_, Adaptive> {
         self.adaptive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the event's batchers leave to one another about their locks.
+    pub(super) fn lock_memory(&self) -> MutexGuard<'_, LockMemory> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next requests, in arrival order; `None` when nothing waits, and then the batcher MUST end.

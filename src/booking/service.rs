@@ -89,7 +89,8 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit); [`BookingError::OutcomeUnknown`] if it is still not known when the deadline comes.
+    /// As [`submit`](Self::submit); [`BookingError::OutcomeUnknown`] if it is still not known when the deadline comes, and of
+    /// operations that are older than they are remembered.
     ///
     /// # Cancellation
     ///

@@ -108,7 +108,8 @@ impl Batcher {
 
     fn decide_again(&mut self, mut request: Request, again: Again) {
         match again {
-            Again::MoreLapsed => {}
+            // What it needed to lock for making room it need not keep locked.
+            Again::MoreLapsed => request.lock_keys.clear(),
             Again::Locks(keys, picked) => {
                 self.found_locks = true;
                 request.lock_keys = keys;

@@ -136,6 +136,22 @@ impl Snapshot {
         self.lapsed.iter()
     }
 
+    /// Chooses these free tickets for nobody else: they are spoken for by a decision that waits for their locks. Says whether
+    /// there were any.
+    pub(crate) fn set_aside(&mut self, ids: &[TicketId]) -> bool {
+        for id in ids {
+            let Some(Record::Ticket(ticket)) =
+                self.records.get(&RecordKey::Ticket(id.clone())).and_then(|it| it.record.as_ref())
+            else {
+                continue;
+            };
+            if let Some(free) = self.free.get_mut(&ticket.place.area) {
+                free.take(id, &ticket.place);
+            }
+        }
+        !ids.is_empty()
+    }
+
     /// Carries a decision out on the snapshot, so that the next command is decided after it. Versions stay as they
     /// were read: the whole batch is committed against them.
     pub fn apply(&mut self, changes: &ChangeSet) {
