@@ -100,6 +100,41 @@ async fn a_key_that_is_held_is_contended_for_as_long_as_its_ttl_lasts() {
 }
 
 #[tokio::test]
+async fn when_the_clock_steps_back_a_lease_lasts_no_longer_than_its_ttl_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let early = open(&path, &StoppedRuntime::new(0));
+    let ahead = StoppedRuntime::new(0);
+    ahead.pass(Duration::from_secs(3_600));
+    let _lease = granted(&open(&path, &ahead), "k").await;
+    assert_eq!(retry_after(take(&early, "k").await), TTL);
+    let later = StoppedRuntime::new(0);
+    later.pass(TTL);
+    let _lease = granted(&open(&path, &later), "k").await;
+}
+
+#[tokio::test]
+async fn a_lease_for_ever_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lock, other, _) = pair(folder.path());
+    lock.acquire_each(&[key("k")], Duration::MAX).await.unwrap_err();
+    lock.acquire_all(&[key("k")], Duration::from_secs(1_000_000_000_000)).await.unwrap_err();
+    let _lease = granted(&other, "k").await;
+}
+
+#[tokio::test]
+async fn a_lock_and_a_repository_never_share_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sale, leases) = (folder.path().join("sale.db"), folder.path().join("leases.db"));
+    let _repository = SqliteRepository::builder(&sale).open().unwrap();
+    let error = SqliteLock::builder(&sale, StoppedRuntime::new(0)).open().unwrap_err();
+    assert!(matches!(error, SqliteError::ForeignFile { .. }), "{error:?}");
+    let _lock = open(&leases, &StoppedRuntime::new(0));
+    let error = SqliteRepository::builder(&leases).open().unwrap_err();
+    assert!(matches!(error, SqliteError::ForeignFile { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_lease_ends_for_its_holder_before_anyone_else_can_have_it() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, _, runtime) = pair(folder.path());

@@ -694,12 +694,47 @@ fn tables_of_another_program_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.db");
     let other = Connection::open(&path).unwrap();
-    other.execute_batch("CREATE TABLE event (title TEXT); INSERT INTO event VALUES ('birthday')").unwrap();
+    other.execute_batch("CREATE TABLE invoice (title TEXT); INSERT INTO invoice VALUES ('birthday')").unwrap();
+    drop(other);
+    let before = std::fs::read(&path).unwrap();
     let error = open_error(&path);
+    assert!(matches!(error, SqliteError::ForeignFile { .. }), "{error:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_host_may_have_tables_of_its_own_beside_ours() {
+    let f = fixture();
+    f.outside().execute_batch("CREATE TABLE invoice (title TEXT)").unwrap();
+    SqliteRepository::builder(f.path()).open().unwrap();
+}
+
+#[test]
+fn a_schema_that_lacks_a_table_is_refused_when_it_is_opened() {
+    let f = fixture();
+    f.outside().execute_batch("DROP TABLE change").unwrap();
+    let error = open_error(&f.path());
     assert!(matches!(error, SqliteError::Schema(_)), "{error:?}");
-    assert!(!other.table_exists(None, "ticket").unwrap());
-    let title: String = other.query_row("SELECT title FROM event", [], |row| row.get(0)).unwrap();
-    assert_eq!(title, "birthday");
+}
+
+#[test]
+fn the_schema_can_be_printed() {
+    let printed = Connection::open_in_memory().unwrap();
+    printed.execute_batch(SqliteRepository::schema_sql()).unwrap();
+    for table in ["event", "ticket", "pool", "reservation", "reservation_line", "operation", "change"] {
+        assert!(printed.table_exists(None, table).unwrap(), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn records_of_another_event_are_not_written() {
+    let f = fixture();
+    commit(&f.repository, vec![write(RecordKey::Event, 0, an_event(None))]).await;
+    let Record::Reservation(theirs) = a_reservation(1, "ann", standing(1), ReservationState::Booked) else { panic!() };
+    let theirs = Record::Reservation(Reservation { event: EventId::new("other").unwrap(), ..theirs });
+    let group = group(vec![write(RecordKey::Reservation(reservation_id(1)), 0, theirs)]);
+    let error = f.repository.commit(&event_id(), &[group]).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Permanent);
 }
 
 #[test]

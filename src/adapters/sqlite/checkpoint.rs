@@ -22,7 +22,7 @@ pub(super) struct Checkpoints<'c> {
     busy_timeout: Duration,
     /// How many pages may wait in the log.
     pages_max: i64,
-    /// At which size of the log it is tried again after it was put off.
+    /// At which size of the log it is tried again after others were in the way.
     not_before: i64,
 }
 
@@ -50,7 +50,8 @@ impl<'c> Checkpoints<'c> {
         let Some(log) = read(&mut self.size) else {
             return;
         };
-        if log.size < log.moved + self.pages_max {
+        // Also a log that is moved already is long: only a checkpoint that nobody was in the way of starts it anew.
+        if log.size < self.pages_max {
             self.not_before = 0;
             return;
         }
@@ -76,7 +77,7 @@ fn read(statement: &mut Statement<'_>) -> Option<Log> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection;
+    use super::super::connection::{IfAbsent, configure, connect};
     use super::*;
 
     const PAGES_MAX: u32 = 20;
@@ -93,6 +94,12 @@ mod tests {
         }
     }
 
+    fn open(options: &Options) -> Connection {
+        let connection = connect(options, IfAbsent::Create).unwrap();
+        configure(&connection, options).unwrap();
+        connection
+    }
+
     /// Appends as many pages to the log as may wait in it.
     fn fill(connection: &Connection) {
         let bytes = 4_096 * i64::from(PAGES_MAX);
@@ -103,7 +110,7 @@ mod tests {
     fn a_long_log_is_moved_into_the_database_and_a_short_one_is_left() {
         let folder = tempfile::tempdir().unwrap();
         let options = options(&folder);
-        let connection = connection::open(&options).unwrap();
+        let connection = open(&options);
         connection.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();
         let mut checkpoints = Checkpoints::new(&connection, &options).unwrap();
         checkpoints.run_if_due();
@@ -121,10 +128,10 @@ mod tests {
     fn a_long_read_of_another_program_puts_it_off_and_does_not_prevent_it_later() {
         let folder = tempfile::tempdir().unwrap();
         let options = options(&folder);
-        let connection = connection::open(&options).unwrap();
+        let connection = open(&options);
         connection.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();
         let mut checkpoints = Checkpoints::new(&connection, &options).unwrap();
-        let reader = connection::open(&options).unwrap();
+        let reader = open(&options);
         reader.execute_batch("BEGIN; SELECT count(*) FROM filling").unwrap();
         fill(&connection);
         checkpoints.run_if_due();
@@ -138,5 +145,26 @@ mod tests {
         checkpoints.run_if_due();
         let log = read(&mut checkpoints.size).unwrap();
         assert_eq!(log.moved, log.size);
+    }
+    #[test]
+    fn a_log_that_was_moved_and_not_started_anew_is_long_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = options(&folder);
+        let connection = open(&options);
+        connection.execute_batch("CREATE TABLE filling (bytes BLOB)").unwrap();
+        let mut checkpoints = Checkpoints::new(&connection, &options).unwrap();
+        let writer = open(&options);
+        fill(&connection);
+        // SQLite moves what it can while another writer is in the way, and leaves the log to grow.
+        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+        checkpoints.run_if_due();
+        writer.execute_batch("ROLLBACK").unwrap();
+        let put_off = read(&mut checkpoints.size).unwrap();
+        assert!(put_off.size >= i64::from(PAGES_MAX), "{put_off:?}");
+        assert!(checkpoints.not_before > put_off.size);
+        connection.execute("INSERT INTO filling VALUES (randomblob(?1))", [4_096 * i64::from(PAGES_MAX / 2)]).unwrap();
+        checkpoints.run_if_due();
+        connection.execute_batch("INSERT INTO filling VALUES (x'00')").unwrap();
+        assert!(read(&mut checkpoints.size).unwrap().size < i64::from(PAGES_MAX));
     }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,15 @@ const LOG_PAGES_MAX: u32 = 8_000;
 /// Leases are few and short.
 const LEASE_CACHE_KIB: u32 = 2 * 1024;
 const LEASE_LOG_PAGES_MAX: u32 = 1_000;
+
+/// A process may change its working directory and opens the file again after a failure: it must be the same one.
+fn absolute(path: &Path) -> Result<PathBuf, SqliteError> {
+    // SQLite's own name for no file at all: refused where it turns out that it cannot be shared.
+    if path == Path::new(":memory:") {
+        return Ok(path.to_owned());
+    }
+    std::path::absolute(path).map_err(|error| SqliteError::Path { path: path.to_owned(), source: error })
+}
 
 /// Options of a [`SqliteRepository`].
 #[derive(Debug, Clone)]
@@ -61,22 +70,22 @@ impl SqliteRepositoryBuilder {
 
     /// Opens the file, creates it and its tables if there are none, and starts the thread.
     ///
-    /// This blocks the calling thread: for some milliseconds, and for at most about the busy timeout while others are
-    /// opening the file too.
+    /// This blocks the calling thread: for some milliseconds, and for at most a few times the busy timeout while others
+    /// keep the file busy.
     ///
     /// # Errors
     ///
     /// [`SqliteError`] says what is wrong with the file or the library. Nothing of another program is overwritten.
     pub fn open(self) -> Result<SqliteRepository, SqliteError> {
         let options = Options {
-            path: self.path,
+            path: absolute(&self.path)?,
             busy_timeout: self.busy_timeout,
             patience: Patience::new(self.busy_timeout),
             durable: true,
             cache_kib: self.cache_kib,
             log_pages_max: LOG_PAGES_MAX,
         };
-        SqliteRepository::start(StoreSession { options, clock: self.clock })
+        SqliteRepository::start(StoreSession::new(options, self.clock))
     }
 }
 
@@ -102,15 +111,15 @@ impl SqliteLockBuilder {
 
     /// Opens the file, creates it and its tables if there are none, and starts the thread.
     ///
-    /// This blocks the calling thread: for some milliseconds, and for at most about the busy timeout while others are
-    /// opening the file too.
+    /// This blocks the calling thread: for some milliseconds, and for at most a few times the busy timeout while others
+    /// keep the file busy.
     ///
     /// # Errors
     ///
     /// [`SqliteError`] says what is wrong with the file or the library. Nothing of another program is overwritten.
     pub fn open(self) -> Result<SqliteLock, SqliteError> {
         let options = Options {
-            path: self.path,
+            path: absolute(&self.path)?,
             busy_timeout: self.busy_timeout,
             patience: Patience::new(self.busy_timeout),
             durable: false,

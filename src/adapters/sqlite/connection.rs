@@ -23,16 +23,30 @@ pub(super) struct Options {
     pub(super) log_pages_max: u32,
 }
 
-/// Opens the file in WAL mode, and creates it if there is none.
-pub(super) fn open(options: &Options) -> Result<Connection, SqliteError> {
+/// What is done about a file that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfAbsent {
+    Create,
+    Fail,
+}
+
+/// Opens the file, and changes nothing about it.
+pub(super) fn connect(options: &Options, if_absent: IfAbsent) -> Result<Connection, SqliteError> {
     check_library(rusqlite::version_number())?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if if_absent == IfAbsent::Create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
     let error = |error| describe(error, &options.path);
     let mut connection = Connection::open_with_flags(&options.path, flags).map_err(error)?;
     wait_for_others(&mut connection, options.patience.clone()).map_err(error)?;
-    switch_to_wal(&connection, options)?;
-    configure(&connection, options).map_err(error)?;
     Ok(connection)
+}
+
+/// Switches the file to WAL mode, and sets up the connection.
+pub(super) fn configure(connection: &Connection, options: &Options) -> Result<(), SqliteError> {
+    switch_to_wal(connection, options)?;
+    set_pragmas(connection, options).map_err(|error| describe(error, &options.path))
 }
 
 /// Refuses libraries that can corrupt a file with several writers.
@@ -53,7 +67,7 @@ fn switch_to_wal(connection: &Connection, options: &Options) -> Result<(), Sqlit
     if mode == "wal" { Ok(()) } else { Err(SqliteError::NoWal { path: options.path.clone(), mode }) }
 }
 
-fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+fn set_pragmas(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", if options.durable { "FULL" } else { "OFF" })?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -87,6 +101,19 @@ mod tests {
         assert!(error.to_string().contains("3.51.2"), "{error}");
         for version in [3_051_003, 3_052_000, 4_000_000] {
             assert!(check_library(version).is_ok(), "{version}");
+        }
+    }
+
+    #[test]
+    fn only_a_durable_file_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        for (durable, expected) in [(true, 2), (false, 0)] {
+            let mut options = super::super::store::testing::session(&folder).options;
+            options.durable = durable;
+            let connection = connect(&options, IfAbsent::Create).unwrap();
+            configure(&connection, &options).unwrap();
+            let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+            assert_eq!(synchronous, expected);
         }
     }
 

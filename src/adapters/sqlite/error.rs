@@ -56,7 +56,32 @@ pub enum SqliteError {
         /// The version of this program.
         known: i64,
     },
-    /// The file has tables of other programs in place of ours, or ours were damaged.
+    /// The path cannot be made absolute: it is empty, or the working directory is gone.
+    #[error("{path:?} is no usable path")]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file has tables, but not this adapter's: it is another program's, or the repository was given the lock's
+    /// file or the lock the repository's.
+    #[error("{} has tables, and none is {table}: each repository and each lock needs a file of its own", path.display())]
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+        /// The table that every file of its kind has.
+        table: &'static str,
+    },
+    /// After a failure the file had to be opened again, and there is another one now at its path, which knows nothing of
+    /// what was sold.
+    #[error("{} is not the file that it was: it was replaced while it was in use", path.display())]
+    AnotherFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Some of this adapter's tables are missing, or damaged.
     #[error("the schema cannot be used")]
     Schema(#[source] Source),
     /// Another process kept the file busy for longer than the busy timeout.
@@ -91,9 +116,6 @@ pub(super) enum Fault {
     /// An update met another version than the check before it, in the same transaction.
     #[error("an invariant is broken: {what}")]
     Alarm { what: &'static str },
-    /// Only operations can be written for an event without a row.
-    #[error("there is no such event")]
-    NoEvent,
     /// The connection broke before and cannot be opened again.
     #[error("the store cannot be opened again")]
     Reopen(#[source] SqliteError),
@@ -141,7 +163,7 @@ impl Fault {
             Self::Commit(_) | Self::GivenUp => StoreErrorKind::Unknown,
             Self::TooManyCalls => StoreErrorKind::Transient,
             Self::Reopen(error) if error.is_busy() => StoreErrorKind::Transient,
-            Self::Content { .. } | Self::Alarm { .. } | Self::NoEvent | Self::Reopen(_) => StoreErrorKind::Permanent,
+            Self::Content { .. } | Self::Alarm { .. } | Self::Reopen(_) => StoreErrorKind::Permanent,
         }
     }
 }

@@ -108,7 +108,11 @@ impl<'c> Feed<'c> {
     /// Moves the event's counter past the rows appended. Last in each commit.
     pub(super) fn move_sequence(&mut self, event: &EventId, from: Sequence, to: Sequence) -> Result<(), Fault> {
         let moved = self.move_sequence.execute(params![event.as_str(), number(from)?, number(to)?])?;
-        if moved == 1 { Ok(()) } else { Err(Fault::NoEvent) }
+        if moved == 1 {
+            Ok(())
+        } else {
+            Err(Fault::Alarm { what: "the counter of the change feed was not where it was" })
+        }
     }
 }
 

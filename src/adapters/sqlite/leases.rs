@@ -4,7 +4,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::checkpoint::Checkpoints;
-use super::connection::{self, Options};
+use super::connection::Options;
 use super::error::{Fault, SqliteError};
 use super::schema;
 use super::thread::Session;
@@ -26,12 +26,28 @@ pub(super) enum Taken {
     Others(Duration),
 }
 
+/// How long a lease lasts.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// By the clock and the row.
+    seems: Duration,
+    /// Its TTL. Where that is less, the clock has stepped back since.
+    at_most: Duration,
+}
+
+impl Left {
+    fn taken(self) -> Taken {
+        Taken::Others(self.seems.min(self.at_most))
+    }
+}
+
 /// The lock's side of the thread.
 #[derive(Debug)]
 pub(super) struct Leases<'c> {
     runtime: Arc<dyn Runtime>,
     transactions: Transactions<'c>,
     held_until: Statement<'c>,
+    shorten: Statement<'c>,
     take: Statement<'c>,
     extend: Statement<'c>,
     release: Statement<'c>,
@@ -50,9 +66,7 @@ impl Session for LeaseSession {
     type Ready<'c> = Leases<'c>;
 
     fn open(&self) -> Result<Connection, SqliteError> {
-        let mut connection = connection::open(&self.options)?;
-        schema::LEASES.install(&mut connection)?;
-        Ok(connection)
+        schema::LEASES.open(&self.options).map(|(connection, _)| connection)
     }
 
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Leases<'c>> {
@@ -60,13 +74,18 @@ impl Session for LeaseSession {
         Ok(Leases {
             runtime: Arc::clone(&self.runtime),
             transactions: Transactions::new(connection)?,
-            held_until: prepare("SELECT expires_at FROM lease WHERE lock_key = ?1 AND expires_at > ?2")?,
+            held_until: prepare("SELECT expires_at, ttl FROM lease WHERE lock_key = ?1 AND expires_at > ?2")?,
+            shorten: prepare("UPDATE lease SET expires_at = ?2 + ttl WHERE lock_key = ?1 AND expires_at > ?2 + ttl")?,
             take: prepare(
-                "INSERT INTO lease (lock_key, token, expires_at) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (lock_key) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at
+                "INSERT INTO lease (lock_key, token, expires_at, ttl) VALUES (?1, ?2, ?3, ?3 - ?4)
+                 ON CONFLICT (lock_key) DO UPDATE
+                     SET token = excluded.token, expires_at = excluded.expires_at, ttl = excluded.ttl
                      WHERE lease.expires_at <= ?4",
             )?,
-            extend: prepare("UPDATE lease SET expires_at = ?3 WHERE lock_key = ?1 AND token = ?2 AND expires_at > ?4")?,
+            extend: prepare(
+                "UPDATE lease SET expires_at = ?3, ttl = ?3 - ?4
+                 WHERE lock_key = ?1 AND token = ?2 AND expires_at > ?4",
+            )?,
             release: prepare("DELETE FROM lease WHERE lock_key = ?1 AND token = ?2 RETURNING expires_at")?,
             sweep: prepare(
                 "DELETE FROM lease WHERE lock_key IN (SELECT lock_key FROM lease WHERE expires_at <= ?1 LIMIT ?2)",
@@ -86,7 +105,10 @@ impl Leases<'_> {
     /// Takes the keys that are free; with `all_or_none`, only if all of them are.
     pub(super) fn take(&mut self, claims: &[Claim], ttl: Duration, all_or_none: bool) -> Result<Vec<Taken>, Fault> {
         // Whoever comes too late is told so without waiting for the write lock.
-        let held = self.look(claims)?;
+        let (held, clock_stepped_back) = self.look(claims)?;
+        if clock_stepped_back {
+            self.shorten(claims)?;
+        }
         let free = held.iter().filter(|taken| **taken == Taken::Ours).count();
         if free == 0 || (all_or_none && free < claims.len()) {
             return Ok(held);
@@ -101,18 +123,37 @@ impl Leases<'_> {
         if nothing { self.transactions.undo(taken) } else { self.end(taken) }
     }
 
-    /// Who holds the keys at this moment.
-    fn look(&mut self, claims: &[Claim]) -> Result<Vec<Taken>, Fault> {
+    /// Who holds the keys at this moment, and whether one of them seems to be held for longer than it can be.
+    fn look(&mut self, claims: &[Claim]) -> Result<(Vec<Taken>, bool), Fault> {
         self.transactions.begin_read()?;
         let now = self.runtime.unix_time();
-        let held = claims.iter().map(|(key, _)| self.holder(key, now)).collect();
-        self.transactions.undo(held)
+        let mut clock_stepped_back = false;
+        let held = claims.iter().map(|(key, _)| {
+            let left = self.left(key, now)?;
+            clock_stepped_back |= left.is_some_and(|left| left.seems > left.at_most);
+            Ok(left.map_or(Taken::Ours, Left::taken))
+        });
+        let held = held.collect();
+        Ok((self.transactions.undo(held)?, clock_stepped_back))
     }
 
-    fn holder(&mut self, key: &LockKey, now: Timestamp) -> Result<Taken, Fault> {
-        let until: Option<i64> =
-            self.held_until.query_row(params![key.as_str(), now.as_micros()], |row| row.get(0)).optional()?;
-        Ok(until.map_or(Taken::Ours, |until| Taken::Others(Timestamp::from_micros(until).since(now))))
+    /// Leaves no lease more than its TTL.
+    fn shorten(&mut self, claims: &[Claim]) -> Result<(), Fault> {
+        self.transactions.begin_write()?;
+        let now = self.runtime.unix_time().as_micros();
+        let shortened =
+            claims.iter().try_for_each(|(key, _)| Ok(self.shorten.execute(params![key.as_str(), now]).map(drop)?));
+        self.end(shortened)
+    }
+
+    /// How long a lease lasts yet; `None` when there is none.
+    fn left(&mut self, key: &LockKey, now: Timestamp) -> Result<Option<Left>, Fault> {
+        let left = self.held_until.query_row(params![key.as_str(), now.as_micros()], |row| {
+            let (until, ttl): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let at_most = Duration::from_micros(u64::try_from(ttl).unwrap_or(0));
+            Ok(Left { seems: Timestamp::from_micros(until).since(now), at_most })
+        });
+        Ok(left.optional()?)
     }
 
     fn take_in_transaction(&mut self, claims: &[Claim], ttl: Duration) -> Result<Vec<Taken>, Fault> {
@@ -123,7 +164,7 @@ impl Leases<'_> {
         let mut taken = Vec::with_capacity(claims.len());
         for (key, token) in claims {
             let rows = self.take.execute(params![key.as_str(), token.as_bytes(), until, now.as_micros()])?;
-            taken.push(if rows == 1 { Taken::Ours } else { self.holder(key, now)? });
+            taken.push(if rows == 1 { Taken::Ours } else { self.left(key, now)?.map_or(Taken::Ours, Left::taken) });
         }
         Ok(taken)
     }
@@ -158,10 +199,8 @@ impl Leases<'_> {
         Ok(match until {
             Some(until) if until > now.as_micros() => Released::Released,
             Some(_) => Released::Expired,
-            None => match self.holder(key, now)? {
-                Taken::Ours => Released::Expired,
-                Taken::Others(_) => Released::NotOwner,
-            },
+            None if self.left(key, now)?.is_none() => Released::Expired,
+            None => Released::NotOwner,
         })
     }
 

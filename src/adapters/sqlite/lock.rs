@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::config::SqliteLockBuilder;
 use super::error::SqliteError;
 use super::leases::{Claim, LeaseSession, Taken};
+use super::schema;
 use super::thread::{Closed, Thread};
 use crate::ports::{Attempt, Extended, Lease, Lock, LockError, LockKey, LockToken, Released, Runtime};
 
@@ -15,6 +16,9 @@ use crate::ports::{Attempt, Extended, Lease, Lock, LockError, LockKey, LockToken
 /// (<https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/>).
 const DRIFT_MIN: Duration = Duration::from_millis(2);
 const DRIFT_DIVISOR: u32 = 100;
+
+/// Far beyond what a lock is good for, and well inside the numbers of the file.
+const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A lock whose leases stand in an SQLite file.
 ///
@@ -36,6 +40,12 @@ impl SqliteLock {
         SqliteLockBuilder::new(path.into(), runtime)
     }
 
+    /// The SQL that makes the tables of an empty file. [`open`](SqliteLockBuilder::open) runs it by itself.
+    #[must_use]
+    pub fn schema_sql() -> &'static str {
+        schema::LEASES.sql
+    }
+
     pub(super) fn start(session: LeaseSession) -> Result<Self, SqliteError> {
         let runtime = Arc::clone(&session.runtime);
         let (thread, closed) = Thread::start("ticket-leases", session)?;
@@ -52,7 +62,7 @@ impl SqliteLock {
 
     /// An answer for each key, and the leases granted.
     async fn take(&self, keys: &[LockKey], ttl: Duration, all_or_none: bool) -> Result<Vec<Attempt<Lease>>, LockError> {
-        let deadline = deadline(self.runtime.now(), ttl);
+        let deadline = deadline(self.runtime.now(), ttl)?;
         let claims: Vec<Claim> = keys.iter().map(|key| (key.clone(), self.token())).collect();
         let thread = self.thread.clone();
         let granted = self.thread.call(move |leases| {
@@ -71,9 +81,14 @@ impl SqliteLock {
 }
 
 /// A lease is over for its holder before it is over in the file.
-fn deadline(start: Instant, ttl: Duration) -> Instant {
+fn deadline(start: Instant, ttl: Duration) -> Result<Instant, LockError> {
+    if ttl > TTL_MAX {
+        return Err(LockError::new("the TTL is longer than a lease may last"));
+    }
     let drift = ttl / DRIFT_DIVISOR + DRIFT_MIN;
-    start.checked_add(ttl.saturating_sub(drift)).unwrap_or(start)
+    start
+        .checked_add(ttl.saturating_sub(drift))
+        .ok_or_else(|| LockError::new("the TTL is beyond the range of the clock"))
 }
 
 fn claims(leases: &[Lease]) -> Vec<Claim> {
@@ -143,7 +158,7 @@ impl Lock for SqliteLock {
     }
 
     async fn extend(&self, leases: &mut [Lease], ttl: Duration) -> Result<Vec<Extended>, LockError> {
-        let deadline = deadline(self.runtime.now(), ttl);
+        let deadline = deadline(self.runtime.now(), ttl)?;
         let claims = claims(leases);
         let extended = self.thread.call(move |leases| leases.extend(&claims, ttl)).await?;
         for (lease, extended) in leases.iter_mut().zip(&extended) {

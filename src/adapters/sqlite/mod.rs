@@ -51,14 +51,19 @@
 //! with more events, a step that removes nothing does not say that nothing is old. Each open repository goes its own
 //! rounds.
 //!
-//! The tables are for reading with other programs too; `schema.sql` beside this module's source explains them. Do not
-//! write to them.
+//! The tables are for reading with other programs too; [`SqliteRepository::schema_sql`] explains them. Do not write to
+//! them. Nor copy or open the files with anything but SQLite in a process that uses them: closing any handle of a file
+//! drops all of that process's locks on it (<https://sqlite.org/howtocorrupt.html>).
+//!
+//! After a failure of the disk the file is opened again. It must be the same one: every file has a random id, and another
+//! file at the same path is refused.
 //!
 //! # What it does not guarantee
 //!
 //! - It is for the processes of one machine. SQLite's locks do not work on network file systems.
-//! - The store's clock, and the end of a lease, follow the machine's wall clock. When that steps forward, leases end early, which
-//!   costs time and never a place; holds end early too. When it steps back, decisions keep the latest time they have read.
+//! - The store's clock, and the end of a lease, follow the machine's wall clock. When that steps forward, leases end
+//!   early, which costs time and never a place; holds end early too. When it steps back, decisions keep the latest time
+//!   they have read, and a lease lasts for at most its TTL from when it is next looked at.
 //! - Processes that write at once take turns in no particular order.
 //! - A power failure may cost all leases, and damage the lock's file: delete it then, or keep it where a restart clears
 //!   it.

@@ -9,8 +9,8 @@ use super::retention::{DELETE_OPERATIONS, EVENTS_AFTER, EVENTS_UP_TO, OLDEST_CHA
 use super::{feed, schema};
 
 fn empty() -> Connection {
-    let mut connection = Connection::open_in_memory().unwrap();
-    schema::STORE.install(&mut connection).unwrap();
+    let connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(schema::STORE.sql).unwrap();
     connection
 }
 
@@ -59,7 +59,7 @@ fn lists_are_read_from_an_index_in_order() {
 fn what_is_sorted_or_deleted_is_found_by_an_index_first() {
     let connection = empty();
     for (sql, expected) in [
-        (tickets_sql(true), "SEARCH ticket USING PRIMARY KEY (event_id=? AND ticket_id>?)"),
+        (tickets_sql(true), "SEARCH ticket USING INDEX ticket_by_place (event_id=? AND area_id=?)"),
         (
             reservations_sql(true),
             "SEARCH reservation USING INDEX reservation_by_customer (event_id=? AND customer_id=?)",

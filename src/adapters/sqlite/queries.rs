@@ -10,9 +10,10 @@ use crate::ports::{PAGE_MAX, ReservationQuery, TicketQuery};
 
 /// Tickets of an event, or of one area of it, by id.
 pub(super) fn tickets_sql(of_area: bool) -> String {
-    let area = if of_area { "AND area_id = ?4" } else { "" };
+    // An area is a small part of a large event: its tickets are found by their places, and sorted.
+    let (index, area) = if of_area { ("INDEXED BY ticket_by_place", "AND area_id = ?4") } else { ("", "") };
     format!(
-        "SELECT ticket_id, version, {} FROM ticket
+        "SELECT ticket_id, version, {} FROM ticket {index}
          WHERE event_id = ?1 AND ticket_id > ?2 {area} ORDER BY ticket_id LIMIT ?3",
         rows::TICKET
     )

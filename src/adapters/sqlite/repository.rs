@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use super::config::SqliteRepositoryBuilder;
 use super::error::{Fault, SqliteError};
+use super::schema;
 use super::store::StoreSession;
 use super::thread::{Closed, Thread};
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
@@ -39,6 +40,13 @@ impl SqliteRepository {
     /// Starts with the file's path and the defaults of every option.
     pub fn builder(path: impl Into<PathBuf>) -> SqliteRepositoryBuilder {
         SqliteRepositoryBuilder::new(path.into())
+    }
+
+    /// The SQL that makes the tables of an empty file, with an explanation of each. [`open`](SqliteRepositoryBuilder::open)
+    /// runs it by itself.
+    #[must_use]
+    pub fn schema_sql() -> &'static str {
+        schema::STORE.sql
     }
 
     pub(super) fn start(session: StoreSession) -> Result<Self, SqliteError> {

@@ -6,8 +6,11 @@ CREATE TABLE store (
     singleton                INTEGER PRIMARY KEY CHECK (singleton = 1),
     schema_version           INTEGER NOT NULL CHECK (schema_version >= 1),
     compatible_with          INTEGER NOT NULL CHECK (compatible_with BETWEEN 1 AND schema_version),
+    -- Random: tells this file from every other one at the same path.
+    file_id                  BLOB    NOT NULL CHECK (length(file_id) = 16),
     operations_purged_before INTEGER
 ) STRICT;
+INSERT INTO store VALUES (1, 1, 1, randomblob(16), NULL);
 
 CREATE TABLE event (
     event_id               TEXT    NOT NULL PRIMARY KEY,

@@ -1,13 +1,13 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
 
 use super::checkpoint::Checkpoints;
-use super::connection::{self, Options};
+use super::connection::Options;
 use super::error::SqliteError;
 use super::feed::Feed;
 use super::read::Reads;
-use super::schema;
+use super::schema::{self, FileId};
 use super::thread::Session;
 use super::transaction::Transactions;
 use super::versions::Versions;
@@ -34,15 +34,30 @@ pub(super) struct Store<'c> {
 pub(super) struct StoreSession {
     pub(super) options: Options,
     pub(super) clock: Arc<dyn Clock>,
+    /// The file that was opened first.
+    file: OnceLock<FileId>,
+}
+
+impl StoreSession {
+    pub(super) fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
+        Self { options, clock, file: OnceLock::new() }
+    }
 }
 
 impl Session for StoreSession {
     type Ready<'c> = Store<'c>;
 
     fn open(&self) -> Result<Connection, SqliteError> {
-        let mut connection = connection::open(&self.options)?;
-        schema::STORE.install(&mut connection)?;
+        let (connection, file) = schema::STORE.open(&self.options)?;
+        self.file.get_or_init(|| file);
         Ok(connection)
+    }
+
+    fn reopen(&self) -> Result<Connection, SqliteError> {
+        match self.file.get() {
+            Some(file) => schema::STORE.reopen(&self.options, file),
+            None => self.open(),
+        }
     }
 
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Store<'c>> {
@@ -99,6 +114,6 @@ pub(super) mod testing {
             cache_kib: 1_024,
             log_pages_max: 1_000,
         };
-        StoreSession { options, clock: Arc::new(StoppedClock) }
+        StoreSession::new(options, Arc::new(StoppedClock))
     }
 }

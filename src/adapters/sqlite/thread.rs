@@ -23,8 +23,13 @@ pub(super) trait Session: Send + 'static {
     /// The connection with its prepared statements.
     type Ready<'c>;
 
-    /// Opens the file, at the start and again after a failure.
+    /// Opens the file, and makes it if there is none.
     fn open(&self) -> Result<Connection, SqliteError>;
+
+    /// Opens the file again after a failure.
+    fn reopen(&self) -> Result<Connection, SqliteError> {
+        self.open()
+    }
 
     /// Prepares the statements.
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Self::Ready<'c>>;
@@ -63,6 +68,8 @@ impl<S: Session> Thread<S> {
     /// Opens the file on the calling thread, so that the caller learns what is wrong with it, and hands it over.
     pub(super) fn start(name: &str, session: S) -> Result<(Self, Closed), SqliteError> {
         let connection = session.open()?;
+        // Tables that lack something are found now, and not by the first call.
+        drop(session.prepare(&connection).map_err(|error| SqliteError::Schema(error.into()))?);
         let (calls, waiting) = mpsc::sync_channel(CALLS_MAX);
         let (closing, closed) = oneshot::channel();
         std::thread::Builder::new()
@@ -138,7 +145,7 @@ impl<S: Session> fmt::Debug for Thread<S> {
 fn serve<S: Session>(session: &S, first: Connection, waiting: &mpsc::Receiver<Call<S>>) {
     let mut opened = Some(first);
     while let Ok(call) = waiting.recv() {
-        let connection = match opened.take().map_or_else(|| session.open(), Ok) {
+        let connection = match opened.take().map_or_else(|| session.reopen(), Ok) {
             Ok(connection) => connection,
             Err(error) => {
                 refuse(call, Fault::Reopen(error));
@@ -184,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection in memory that counts how often it was opened.
+    /// A connection in memory that counts how often it was opened: one for the first time, ten for each time again.
     struct Memory(&'static AtomicUsize);
 
     impl Session for Memory {
@@ -193,6 +200,11 @@ mod tests {
         fn open(&self) -> Result<Connection, SqliteError> {
             self.0.fetch_add(1, Ordering::SeqCst);
             Connection::open_in_memory().map_err(|error| SqliteError::Sqlite(error.into()))
+        }
+
+        fn reopen(&self) -> Result<Connection, SqliteError> {
+            self.0.fetch_add(9, Ordering::SeqCst);
+            self.open()
         }
 
         fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<&'c Connection> {
@@ -214,7 +226,7 @@ mod tests {
         let given_up = thread.call(|_| -> Result<(), Fault> { panic!("planted") }).await;
         assert!(matches!(given_up, Err(Fault::GivenUp)));
         assert!(thread.call(|connection| Ok(connection.is_autocommit())).await.unwrap());
-        assert_eq!(OPENED.load(Ordering::SeqCst), 2);
+        assert_eq!(OPENED.load(Ordering::SeqCst), 11);
     }
 
     #[tokio::test]
@@ -226,7 +238,7 @@ mod tests {
         let fault = thread.call(|_| -> Result<(), Fault> { Err(Fault::Commit(io_error)) }).await.unwrap_err();
         assert_eq!(fault.of_write().kind(), crate::ports::StoreErrorKind::Unknown);
         thread.call(|_| Ok(())).await.unwrap();
-        assert_eq!(OPENED.load(Ordering::SeqCst), 2);
+        assert_eq!(OPENED.load(Ordering::SeqCst), 11);
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@ use rusqlite::{Connection, PrepFlags, Statement};
 
 use super::error::{Fault, may_have_reached_the_disk};
 
-/// Prepares a statement that is used for as long as the connection is open.
+/// Prepares a statement.
 pub(super) fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<Statement<'c>> {
     connection.prepare_with_flags(sql, PrepFlags::SQLITE_PREPARE_PERSISTENT)
 }
@@ -93,13 +93,40 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_that_is_refused_is_rolled_back_and_known_not_to_have_happened() {
+        let connection = Connection::open_in_memory().unwrap();
+        let tables = "PRAGMA foreign_keys = ON; CREATE TABLE one (id INTEGER PRIMARY KEY);
+            CREATE TABLE two (id INTEGER REFERENCES one (id) DEFERRABLE INITIALLY DEFERRED)";
+        connection.execute_batch(tables).unwrap();
+        let mut transactions = Transactions::new(&connection).unwrap();
+        transactions.begin_write().unwrap();
+        connection.execute_batch("INSERT INTO two VALUES (1)").unwrap();
+        let fault = transactions.commit().unwrap_err();
+        assert!(matches!(fault, Fault::Sqlite(_)), "{fault:?}");
+        assert!(connection.is_autocommit());
+        assert!(!transactions.take_committed());
+        let count: i64 = connection.query_row("SELECT count(*) FROM two", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 0);
+    }
+
+    #[test]
+    fn a_commit_that_finds_its_transaction_gone_is_unknown() {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut transactions = Transactions::new(&connection).unwrap();
+        transactions.begin_write().unwrap();
+        connection.execute_batch("ROLLBACK").unwrap();
+        let fault = transactions.commit().unwrap_err();
+        assert!(matches!(fault, Fault::Commit(_)), "{fault:?}");
+    }
+
+    #[test]
     fn a_rollback_that_fails_does_not_hide_why_it_was_wanted() {
         let connection = Connection::open_in_memory().unwrap();
         let mut transactions = Transactions::new(&connection).unwrap();
         transactions.begin_read().unwrap();
         transactions.break_rollback();
-        let fault = transactions.undo::<()>(Err(Fault::NoEvent)).unwrap_err();
-        assert!(matches!(fault, Fault::NoEvent), "{fault:?}");
+        let fault = transactions.undo::<()>(Err(Fault::GivenUp)).unwrap_err();
+        assert!(matches!(fault, Fault::GivenUp), "{fault:?}");
         let fault = transactions.undo(Ok(())).unwrap_err();
         assert!(matches!(fault, Fault::Sqlite(_)), "{fault:?}");
     }

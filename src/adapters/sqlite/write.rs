@@ -43,7 +43,7 @@ impl<'c> Pair<'c> {
 
 /// The check before saw the same version under the same lock, so another count means that something is badly wrong.
 fn exactly_one(rows: usize) -> Result<(), Fault> {
-    if rows == 1 { Ok(()) } else { Err(Fault::Alarm { what: "a write met another version than its check" }) }
+    if rows == 1 { Ok(()) } else { Err(Fault::Alarm { what: "a write did not meet the row that its check saw" }) }
 }
 
 impl<'c> Writes<'c> {
@@ -119,11 +119,13 @@ impl<'c> Writes<'c> {
             (RecordKey::Ticket(id), Record::Ticket(record)) => self.write_ticket(event, id, record, at),
             (RecordKey::Pool(id), Record::Pool(record)) => self.write_pool(event, id, record, at),
             (RecordKey::Allowance(id), Record::Allowance(record)) => self.write_allowance(event, id, record, at),
-            (RecordKey::Reservation(id), Record::Reservation(record)) if *id == record.id => {
+            (RecordKey::Reservation(id), Record::Reservation(record)) if *id == record.id && record.event == *event => {
                 self.write_reservation(record, at)
             }
-            (RecordKey::Operation(id), Record::Operation(record)) => self.write_operation(*id, record, at),
-            _ => Err(Fault::Alarm { what: "a record of one kind was to be written under the key of another" }),
+            (RecordKey::Operation(id), Record::Operation(record)) if record.event == *event => {
+                self.write_operation(*id, record, at)
+            }
+            _ => Err(Fault::Alarm { what: "a record was to be written under a key or an event that is not its own" }),
         }
     }
 
