@@ -7,6 +7,7 @@ use std::sync::Arc;
 use common::doubles::Seen;
 use common::sim::{Sim, poll_once, simulate};
 use common::spy_lock::{Extending, SpyLock};
+use common::stage::Fault;
 use common::world::{Hall, millis, record, reserved, seconds, touch};
 use ticket_reservation::booking::{BookingService, Contention, Drained, Limits, LockPolicy, LockScope};
 use ticket_reservation::ports::Lock;
@@ -212,5 +213,57 @@ fn a_lease_is_kept_through_conflicts_and_only_so_often() {
         sim.idle().await;
         let released = lock.released().len();
         assert!((4..=5).contains(&released), "thirteen batches, {released} times given back");
+    });
+}
+
+#[test]
+fn no_lock_is_kept_while_the_store_is_out_of_reach() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[]).await;
+        let lock = SpyLock::new(&sim);
+        let service = by_ticket(&hall, &lock);
+        hall.stage.faults([Fault::Transient, Fault::Transient, Fault::Transient]);
+        let hold = hall.send(&service, &hall.hold("ann", &["A1"], &[]));
+        sim.idle().await;
+        assert!(hall.stage.commits() == 1 && lock.is_free(A1), "others wait for a process that only pauses");
+        reserved(hold.answer().await);
+        hall.audit();
+    });
+}
+
+#[test]
+fn a_lease_that_ends_in_a_pause_is_taken_again_before_the_next_commit() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[]).await;
+        let lock = SpyLock::new(&sim);
+        let limits = Limits::default().lock_ttl(millis(10)).lease_tenure_max(seconds(60)).lease_batches_max(1_000);
+        let service = always(&hall, lock.clone(), LockScope::Ticket, limits);
+        let (store, held) = (hall.store.clone(), lock.clone());
+        let mut commits = 0;
+        hall.stage.before_commit(move |_| {
+            assert!(held.held().contains(A1), "a commit without its lock");
+            commits += 1;
+            if commits <= 40 {
+                touch(&store, &record("A1"));
+            }
+        });
+        reserved(service.submit(hall.hold("ann", &["A1"], &[])).await);
+        assert!(!hall.seen.lost_leases().is_empty(), "the pauses were too short for this test");
+    });
+}
+
+#[test]
+fn a_lock_that_never_answers_a_release_is_left_alone_too() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[]).await;
+        let lock = SpyLock::new(&sim);
+        lock.release_takes(seconds(3_600));
+        let service = by_ticket(&hall, &lock);
+        for row in ["A", "B"] {
+            for number in 1..=10 {
+                reserved(service.submit(hall.hold("ann", &[&format!("{row}{number}")], &[])).await);
+            }
+        }
+        assert!(sim.elapsed() < seconds(3), "twenty holds took {:?}", sim.elapsed());
     });
 }

@@ -151,8 +151,8 @@ fn those_who_wait_for_a_lock_do_not_fill_the_batch_for_those_who_need_another() 
             let lock = SpyLock::new(&sim);
             let service = always(&hall, lock.clone(), LockScope::Ticket, Limits::default().batch_max(batch_max));
             let _elsewhere = lock.taken_by_another(&[A1], seconds(60));
-            let waiting: Vec<_> = (0..3).map(|_| hall.send(&service, &hall.hold("ann", &["A1"], &[]))).collect();
-            sim.sleep_for(millis(10)).await;
+            let waiting: Vec<_> = (0..40).map(|_| hall.send(&service, &hall.hold("ann", &["A1"], &[]))).collect();
+            sim.sleep_for(millis(100)).await;
             let ready = service.submit(hall.hold("bob", &["A2"], &[])).await;
             assert!(ready.is_ok() && sim.elapsed() < seconds(1), "batches of {batch_max}: {:?}", sim.elapsed());
             for waiting in waiting {

@@ -82,6 +82,25 @@ fn a_load_that_fails_for_good_is_an_error() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_fails_only_those_who_ask_for_it() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[]).await;
+        let service = hall.service();
+        hall.stage.unreadable(record("A3"));
+        let started: Vec<_> =
+            (1..=9).map(|n| hall.send(&service, &hall.hold("ann", &[&format!("A{n}")], &[]))).collect();
+        for (number, started) in (1..).zip(started) {
+            let answer = started.answer().await;
+            match number {
+                3 => assert_eq!(failure(answer), StoreErrorKind::Permanent),
+                _ => drop(reserved(answer)),
+            }
+        }
+        hall.audit();
+    });
+}
+
+#[test]
 fn a_record_that_the_repository_never_returns_is_an_error_and_no_endless_wait() {
     simulate(async |sim| {
         let hall = Hall::open(&sim, &[]).await;

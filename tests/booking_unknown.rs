@@ -314,6 +314,29 @@ fn an_uncertain_request_is_not_refused_as_contended_for_want_of_a_lock() {
     });
 }
 
+#[test]
+fn an_uncertain_request_finds_its_record_though_its_lock_is_held_elsewhere() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[]).await;
+        let lock = SpyLock::new(&sim);
+        let service = hall.service_with(|builder| {
+            let builder = builder.lock(lock.clone()).lock_policy(LockPolicy::Always(LockScope::Ticket));
+            builder.contention(Contention::Wait(seconds(5)))
+        });
+        hall.stage.faults([Fault::Applied]);
+        hall.stage.commit_gate.close();
+        let answer = hall.send(&service, &hall.hold("ann", &["A1"], &[]));
+        sim.idle().await;
+        hall.stage.commit_gate.open();
+        while !lock.is_free("ticket:3:gig:A1") {
+            sim.step().await;
+        }
+        let _taken = lock.taken_by_another(&["ticket:3:gig:A1"], seconds(3_600));
+        reserved(answer.answer().await);
+        assert!(sim.elapsed() < seconds(1), "{:?}", sim.elapsed());
+    });
+}
+
 /// A confirmation that was lost, and whose hold has run out since: only the clock says no, so nothing that the lost
 /// commit read has changed.
 async fn lost_confirmation(sim: &common::sim::Sim) -> (Hall, BookingService, Command, Command) {

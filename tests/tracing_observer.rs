@@ -72,7 +72,7 @@ fn a_hold_leaves_its_trace_and_names_no_customer() {
     let seen = seen.all();
     let has = |what: &str| seen.iter().any(|line| line.contains(what));
     assert!(has("TRACE ticket_reservation") && has("event=gig"), "{seen:#?}");
-    for message in ["queued", "loaded", "committing", "committed", "answered"] {
+    for message in ["queued", "loaded", "committing", "committed", "done", "rejected"] {
         assert!(has(&format!("message={message}")), "no line says {message}: {seen:#?}");
     }
     assert!(has("insufficient"), "a refusal says why: {seen:#?}");

@@ -14,13 +14,17 @@ use super::queue::EventQueue;
 use super::request::Request;
 use super::slots::Slots;
 use crate::domain::{Record, RecordKey, Rejection, Snapshot, Timestamp};
-use crate::ports::{BoxFuture, LoadRequest, Observation, RuntimeExt, StoreError};
+use crate::ports::{BoxFuture, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
 
 /// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
 const LOADS_MAX: usize = 16;
 
-/// How many batches' worth of requests may wait for locks while others go on.
+/// How many batches' worth of requests may wait for locks while others go on, and how many may in any case.
 const PARKED_BATCHES_MAX: usize = 4;
+const PARKED_MIN: usize = 64;
+
+/// Into how many parts at most a batch is divided that cannot be loaded as a whole.
+const PARTS_MAX: usize = 64;
 
 /// Takes what waits for one event out of its queue, batch after batch, until nothing waits. The caller has counted it
 /// as a task of the registry.
@@ -29,8 +33,14 @@ pub(super) fn run(core: Arc<Core>, queue: Arc<EventQueue>) -> BoxFuture<'static,
     let ended = Ended { core: Arc::clone(&core), queue: Arc::clone(&queue), normally: false };
     Box::pin(async move {
         let mut locks = Locks::new(Arc::clone(&core), Arc::clone(&queue));
-        let mut batcher =
-            Batcher { core, queue, carried: Vec::new(), backoff: Backoff::default(), stall: None, found_locks: false };
+        let mut batcher = Batcher {
+            core,
+            queue,
+            carried: Vec::new(),
+            backoff: Backoff::default(),
+            stall: None,
+            has_progressed: false,
+        };
         while let Some(batch) = batcher.next_batch() {
             batcher.round(batch, &mut locks).await;
             locks.give_up(&batcher.carried);
@@ -87,8 +97,8 @@ pub(super) struct Batcher {
     backoff: Backoff,
     /// What kept requests of this round from being answered.
     pub(super) stall: Option<Stall>,
-    /// In this round a request was found to need locks that it had not asked for yet.
-    pub(super) found_locks: bool,
+    /// In this round something was committed, or a request was found to need locks that it had not asked for yet.
+    pub(super) has_progressed: bool,
 }
 
 impl Batcher {
@@ -101,7 +111,7 @@ impl Batcher {
         batch.sort_by_key(|request| request.arrival);
         // Those who wait for locks do not keep others from going on.
         let parked = batch.iter().filter(|request| request.is_parked).count();
-        if parked < most.saturating_mul(PARKED_BATCHES_MAX) {
+        if parked < most.saturating_mul(PARKED_BATCHES_MAX).max(PARKED_MIN) {
             batch.extend(self.queue.take(most.saturating_sub(batch.len() - parked)));
         }
         Some(batch)
@@ -126,10 +136,11 @@ impl Batcher {
     fn set_aside_unlocked(&mut self, batch: Vec<Request>, locks: &Locks) -> Vec<Request> {
         let mut ready = Vec::with_capacity(batch.len());
         for mut request in batch {
-            request.is_parked = !locks.cover(&request);
+            // Of one whose outcome is unknown a look may be enough. If it is not, it is held back when it is decided.
+            request.is_parked = !locks.cover(&request) && !request.is_uncertain();
             if !request.is_parked && ready.len() < self.core.limits.batch_max {
                 ready.push(request);
-            } else if request.is_parked && request.rejects_contention && !request.is_uncertain() {
+            } else if request.is_parked && request.rejects_contention {
                 self.refuse_contended(request);
             } else {
                 self.stall = Some(Stall::Lock);
@@ -142,11 +153,15 @@ impl Batcher {
     /// A round that answered nobody is followed by a short pause, which others use.
     async fn pause_after(&mut self, before: usize, locks: &mut Locks) {
         let stall = self.stall.take().unwrap_or(Stall::Conflict);
-        let found_locks = std::mem::take(&mut self.found_locks);
-        if self.carried.len() < before || found_locks {
+        let has_progressed = std::mem::take(&mut self.has_progressed);
+        if self.carried.len() < before || has_progressed {
             return self.backoff.reset();
         }
-        locks.give_up(&self.carried);
+        // A store that is out of reach here may not be for others: they shall not wait for this process's locks.
+        match stall {
+            Stall::Store => locks.give_up_all(),
+            Stall::Conflict | Stall::Lock => locks.give_up(&self.carried),
+        }
         let pause = self.core.runtime.jittered(self.backoff.next(stall));
         self.core.runtime.sleep(pause).await;
     }
@@ -165,19 +180,34 @@ impl Batcher {
             }
             let refusal = if refuses_waiting { Rejection::ShuttingDown } else { Rejection::DeadlinePassed };
             let answer = request.undecided(refusal);
-            self.answer(request, answer);
+            request.answer(answer);
         }
         kept
     }
 
     // ---- load and decide
 
+    /// A batch that cannot be loaded as a whole is divided: one record that cannot be read must not take those with it who
+    /// do not ask for it.
     async fn decide_and_commit(&mut self, locks: &Locks, batch: Vec<Request>) {
-        let (snapshot, decisions) = match self.load_and_decide(&batch, &locks.guard()).await {
-            Ok(decided) => decided,
-            Err(error) => return self.store_failed(batch, &error),
-        };
-        let mut groups = group(&decisions, &snapshot);
+        let mut parts = vec![batch];
+        let mut divided = 1;
+        while let Some(mut part) = parts.pop() {
+            match self.load_and_decide(&part, &locks.guard()).await {
+                Ok((snapshot, decisions)) => self.settle_batch(part, &snapshot, decisions).await,
+                Err(error) if error.kind() == StoreErrorKind::Permanent && part.len() > 1 && divided < PARTS_MAX => {
+                    divided += 1;
+                    part.iter().for_each(Request::wait_again);
+                    let later = part.split_off(part.len() / 2);
+                    parts.extend([later, part]);
+                }
+                Err(error) => self.store_failed(part, &error),
+            }
+        }
+    }
+
+    async fn settle_batch(&mut self, batch: Vec<Request>, snapshot: &Snapshot, decisions: Vec<Decision>) {
+        let mut groups = group(&decisions, snapshot);
         let mut slots = Slots::new(batch, decisions);
         // What changes nothing is true already: the snapshot was one consistent read.
         let (unchanged, changed): (Vec<_>, Vec<_>) = groups.drain(..).partition(|group| group.group.writes.is_empty());

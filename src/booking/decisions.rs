@@ -11,13 +11,13 @@ use crate::ports::LockKey;
 /// One decision of a batch, made on top of those before it.
 #[derive(Debug)]
 pub(super) struct Decision {
-    /// Whose it is: the index in the batch; `None` for expiring what stood in a request's way.
-    pub(super) request: Option<usize>,
+    /// Whose it is, by the index in the batch, and what becomes of that request; `None` for expiring what stood in a
+    /// request's way.
+    pub(super) request: Option<(usize, Verdict)>,
     /// Every record that it depends on.
     pub(super) touched: Vec<RecordKey>,
     /// Those of them that it changes.
     pub(super) written: Vec<RecordKey>,
-    pub(super) verdict: Verdict,
 }
 
 #[derive(Debug)]
@@ -32,10 +32,26 @@ pub(super) enum Verdict {
 pub(super) enum Again {
     /// It needs these locks first, and these tickets, which were picked for it.
     Locks(Vec<LockKey>, Vec<TicketId>),
-    /// Expired holds stood in its way, of which the store has more.
+    /// Expired holds stand in its way, of which the store has more.
     MoreLapsed,
+    /// Someone who came before it is to be decided again, and wants some of the same.
+    Turn,
     /// Other tickets: one that was picked for it before has been taken since.
     Picks,
+}
+
+/// What requests of this batch wait for that are decided again, so that nobody who came later overtakes them.
+#[derive(Default)]
+struct Reserved {
+    records: HashSet<RecordKey>,
+    /// Places of some area are kept free for them: it is not sold out yet.
+    places: bool,
+}
+
+impl Reserved {
+    fn any_of<'k>(&self, records: impl IntoIterator<Item = &'k RecordKey>) -> bool {
+        !self.records.is_empty() && records.into_iter().any(|key| self.records.contains(key))
+    }
 }
 
 /// The decisions of a batch in arrival order, or the records that the snapshot lacks to make them.
@@ -47,10 +63,7 @@ pub(super) fn decide_all(
 ) -> Result<Vec<Decision>, Vec<RecordKey>> {
     let mut decisions = Vec::with_capacity(requests.len());
     let mut missing = Vec::new();
-    // Counters that a request waits for, while their expired holds are reclaimed. Who comes later does not overtake it.
-    let mut reserved: HashSet<RecordKey> = HashSet::new();
-    // Tickets were picked for a request that waits for their locks: who comes later picks others.
-    let mut set_aside = false;
+    let mut reserved = Reserved::default();
     for (index, request) in requests.iter().enumerate() {
         if !request.begin() {
             continue;
@@ -61,37 +74,41 @@ pub(super) fn decide_all(
             missing.extend_from_slice(view.missing());
             continue;
         }
-        let waits = view.touched().iter().any(|key| reserved.contains(key));
-        let (changes, mut decision) = match decided {
-            _ if waits => again(Again::MoreLapsed),
+        let decided = match decided {
             Err(rejection) if view.has_more_lapsed() && is_about_counts(&rejection) => {
                 let counters = view.more_lapsed().to_vec();
-                reserved.extend(counters.iter().map(LapsedOf::record_key));
-                match expire_known(snapshot, &counters, guard) {
-                    Ok(expired) => {
-                        decisions.extend(expired);
-                        again(Again::MoreLapsed)
+                if reserved.any_of(view.touched()) {
+                    Decided::again(Again::Turn)
+                } else {
+                    reserved.records.extend(counters.iter().map(LapsedOf::record_key));
+                    match expire_known(snapshot, &counters, guard) {
+                        Ok(expired) => {
+                            decisions.extend(expired);
+                            Decided::again(Again::MoreLapsed)
+                        }
+                        Err(Lacking::Records(keys)) => {
+                            missing.extend(keys);
+                            continue;
+                        }
+                        Err(Lacking::Locks(keys)) => Decided::again(Again::Locks(keys, Vec::new())),
                     }
-                    Err(Lacking::Records(keys)) => {
-                        missing.extend(keys);
-                        continue;
-                    }
-                    Err(Lacking::Locks(keys)) => again(Again::Locks(keys, Vec::new())),
                 }
             }
-            // Sold out only if those who wait for locks get what was picked for them.
-            Err(Rejection::NoNeighbours { .. }) if set_aside => again(Again::MoreLapsed),
-            Err(rejection) => refuse(view, request, rejection),
-            Ok(changes) => accept(view, &request.command, changes, guard, snapshot),
+            Err(Rejection::NoNeighbours { .. }) if reserved.places => Decided::again(Again::Turn),
+            Err(rejection) => refuse(view, request, rejection).unless_reserved(&reserved),
+            Ok(_) if reserved.any_of(view.touched()) => Decided::again(Again::Turn),
+            Ok(changes) => accept(view, request, changes, guard, snapshot),
         };
-        decision.request = Some(index);
-        if let Verdict::Again(Again::Locks(_, picked)) = &decision.verdict {
-            set_aside |= snapshot.set_aside(picked);
+        if let Some(changes) = &decided.changes {
+            snapshot.apply(changes);
         }
-        if let Some(changes) = changes {
-            snapshot.apply(&changes);
-        }
-        decisions.push(decision);
+        reserved.places |= snapshot.set_aside(&decided.wants);
+        reserved.records.extend(decided.wants);
+        decisions.push(Decision {
+            request: Some((index, decided.verdict)),
+            touched: decided.touched,
+            written: decided.written,
+        });
     }
     if missing.is_empty() {
         return Ok(decisions);
@@ -100,17 +117,38 @@ pub(super) fn decide_all(
     Err(missing)
 }
 
-type Decided = (Option<ChangeSet>, Decision);
+/// What was decided about one request.
+struct Decided {
+    verdict: Verdict,
+    changes: Option<ChangeSet>,
+    touched: Vec<RecordKey>,
+    written: Vec<RecordKey>,
+    /// Tickets and pools that it will change as soon as it has their locks.
+    wants: Vec<RecordKey>,
+}
+
+impl Decided {
+    /// Nothing is decided, so it depends on nothing.
+    fn again(again: Again) -> Self {
+        let verdict = Verdict::Again(again);
+        Self { verdict, changes: None, touched: Vec::new(), written: Vec::new(), wants: Vec::new() }
+    }
+
+    /// A refusal stands only if what it rests on does not depend on those who are decided again.
+    fn unless_reserved(self, reserved: &Reserved) -> Self {
+        if reserved.any_of(&self.touched) { Self::again(Again::Turn) } else { self }
+    }
+}
 
 fn refuse(mut view: View<'_>, request: &Request, rejection: Rejection) -> Decided {
     let command = &request.command;
     if !request.picked.is_empty() && matches!(rejection, Rejection::Unavailable { .. }) {
-        return again(Again::Picks);
+        return Decided::again(Again::Picks);
     }
     // Whether an operation of that age was carried out is known to nobody any more, so nothing is written down.
     if request.is_uncertain() && rejection == Rejection::OperationTooOld {
         let verdict = Verdict::Answer(Box::new(request.undecided(rejection)));
-        return (None, Decision { request: None, touched: view.into_touched(), written: Vec::new(), verdict });
+        return Decided { verdict, touched: view.into_touched(), ..Decided::again(Again::Turn) };
     }
     // A lost commit may still arrive: only a tombstone under its id makes a "no" final.
     let tombstone = (request.is_uncertain() && rejection != Rejection::OperationReused)
@@ -119,7 +157,7 @@ fn refuse(mut view: View<'_>, request: &Request, rejection: Rejection) -> Decide
     let written = tombstone.as_ref().map(written).unwrap_or_default();
     let touched = grounds(&rejection).unwrap_or_else(|| view.into_touched());
     let verdict = Verdict::Answer(Box::new(Err(rejection.into())));
-    (tombstone, Decision { request: None, touched, written, verdict })
+    Decided { verdict, changes: tombstone, touched, written, wants: Vec::new() }
 }
 
 /// The records that a refusal rests on, where they are fewer than those looked at: one taken ticket is enough, whatever
@@ -131,38 +169,37 @@ fn grounds(rejection: &Rejection) -> Option<Vec<RecordKey>> {
     }
 }
 
-fn accept(view: View<'_>, command: &Command, changes: ChangeSet, guard: &Guard<'_>, snapshot: &Snapshot) -> Decided {
+fn accept(view: View<'_>, request: &Request, changes: ChangeSet, guard: &Guard<'_>, snapshot: &Snapshot) -> Decided {
     let touched = view.into_touched();
     let written = written(&changes);
     if !written.is_empty() {
         let lacking = guard.lacking(&touched, &written, snapshot);
         if !lacking.is_empty() {
-            return again(Again::Locks(lacking, picked(command, &changes)));
+            // What it has asked for already is held elsewhere: meanwhile others go on.
+            let is_news = lacking != request.lock_keys;
+            let picked = picked(&request.command, &written);
+            let wants = written.into_iter().filter(|key| is_news && key.is_inventory()).collect();
+            return Decided { wants, ..Decided::again(Again::Locks(lacking, picked)) };
         }
     }
     // Only expiry and voiding have no receipt, and neither is a command.
-    let Some(receipt) = changes.receipt.clone() else { return again(Again::Picks) };
+    let Some(receipt) = changes.receipt.clone() else { return Decided::again(Again::Turn) };
     let verdict = Verdict::Answer(Box::new(Ok(receipt)));
-    (Some(changes), Decision { request: None, touched, written, verdict })
-}
-
-/// Nothing is decided, so it depends on nothing.
-fn again(again: Again) -> Decided {
-    (None, Decision { request: None, touched: Vec::new(), written: Vec::new(), verdict: Verdict::Again(again) })
+    Decided { verdict, changes: Some(changes), touched, written, wants: Vec::new() }
 }
 
 fn written(changes: &ChangeSet) -> Vec<RecordKey> {
     changes.writes.iter().map(|(key, _)| key.clone()).collect()
 }
 
-/// The tickets of the decided hold that its command did not name.
-fn picked(command: &Command, changes: &ChangeSet) -> Vec<TicketId> {
-    let (Action::Hold(hold), Some(receipt)) = (&command.action, &changes.receipt) else { return Vec::new() };
+/// The tickets that a hold takes and did not name.
+fn picked(command: &Command, written: &[RecordKey]) -> Vec<TicketId> {
+    let Action::Hold(hold) = &command.action else { return Vec::new() };
     if hold.best_available.is_none() {
         return Vec::new();
     }
-    let lines = receipt.outcome.reservation().map(|reservation| reservation.lines.tickets()).unwrap_or_default();
-    lines.iter().filter(|id| hold.lines.tickets().binary_search(id).is_err()).cloned().collect()
+    let tickets = written.iter().filter_map(|key| if let RecordKey::Ticket(id) = key { Some(id) } else { None });
+    tickets.filter(|id| hold.lines.tickets().binary_search(id).is_err()).cloned().collect()
 }
 
 /// Whether reclaiming expired holds could turn the refusal into a success.
@@ -201,5 +238,5 @@ fn expire_known(
         return Err(Lacking::Locks(locks));
     }
     snapshot.apply(&changes);
-    Ok(Some(Decision { request: None, touched, written, verdict: Verdict::Again(Again::MoreLapsed) }))
+    Ok(Some(Decision { request: None, touched, written }))
 }

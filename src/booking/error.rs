@@ -1,7 +1,7 @@
 use thiserror::Error;
 
 use crate::domain::{OperationId, Rejection};
-use crate::ports::StoreError;
+use crate::ports::{Reply, StoreError};
 
 /// Why a request was not carried out, or is not known to have been.
 #[derive(Debug, Clone, Error)]
@@ -27,6 +27,15 @@ impl BookingError {
         match self {
             Self::Rejected(rejection) => Some(rejection),
             _ => None,
+        }
+    }
+
+    /// What it says, for observers.
+    pub(super) fn reply(&self) -> Reply<'_> {
+        match self {
+            Self::Rejected(rejection) => Reply::Rejected(rejection),
+            Self::Failed(error) => Reply::Failed(error),
+            Self::OutcomeUnknown(_) => Reply::OutcomeUnknown,
         }
     }
 }

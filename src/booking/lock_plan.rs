@@ -23,7 +23,7 @@ impl Coverage {
 
     /// The locks that a command needs, as far as its own words tell: enough to see whether locks at hand serve it.
     pub(super) fn named(&self, event: &EventId, command: &Command) -> Vec<LockKey> {
-        let records = || command.records().into_iter().filter(is_inventory);
+        let records = || command.records().into_iter().filter(RecordKey::is_inventory);
         match self {
             Self::Nothing | Self::Everything(LockScope::Area) => Vec::new(),
             Self::Everything(LockScope::Event) => event_key(event).into_iter().collect(),
@@ -40,7 +40,7 @@ impl Coverage {
         let event = snapshot.event();
         // What does not exist yet is nobody's to fight over.
         let exists = |record: &&RecordKey| snapshot.get(record).is_some_and(|versioned| versioned.version > 0);
-        let records = touched.iter().chain(written).filter(|record| is_inventory(record)).filter(exists);
+        let records = touched.iter().chain(written).filter(|record| record.is_inventory()).filter(exists);
         match self {
             Self::Nothing => BTreeSet::new(),
             Self::Everything(LockScope::Event) => event_key(event).into_iter().collect(),
@@ -74,10 +74,6 @@ impl Guard<'_> {
         let needed = self.coverage.of_decision(touched, written, snapshot);
         if self.leases.cover(&needed) { Vec::new() } else { needed.into_iter().collect() }
     }
-}
-
-fn is_inventory(record: &RecordKey) -> bool {
-    matches!(record, RecordKey::Ticket(_) | RecordKey::Pool(_))
 }
 
 fn record_key(event: &EventId, record: &RecordKey) -> Option<LockKey> {

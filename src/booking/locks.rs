@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
@@ -30,13 +30,29 @@ pub(super) struct LockMemory {
     giving_up: Vec<oneshot::Receiver<()>>,
     /// The lock's store failed, and is not asked before this.
     rests_until: Option<Instant>,
+    /// How often it has failed in a row.
+    failures: u32,
 }
+
+/// For how long a lock that fails again and again is left alone, at most.
+const LOCK_REST_MAX: Duration = Duration::from_secs(60);
 
 impl LockMemory {
     /// One more release is under way; those that have ended are forgotten.
     fn remember(&mut self, giving_up: oneshot::Receiver<()>) {
         self.giving_up.retain_mut(|release| matches!(release.try_recv(), Ok(None)));
         self.giving_up.push(giving_up);
+    }
+
+    /// The lock's store failed: it is left alone for a while, and for twice as long after each further failure.
+    fn rest(&mut self, core: &Core) {
+        let rest = core.limits.lock_timeout.saturating_mul(1 << self.failures.min(16)).min(LOCK_REST_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.rests_until = Some(core.runtime.now() + rest);
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
     }
 }
 
@@ -53,6 +69,9 @@ impl Locks {
     pub(super) async fn begin_round(&mut self, batch: &[Request]) {
         self.coverage = self.coverage_now();
         self.leases.begin_round();
+        for key in self.leases.take_ended(self.core.runtime.now()) {
+            self.core.observe(&Observation::LeaseLost { key: &key });
+        }
         let Some(lock) = self.core.lock.clone().filter(|_| !self.coverage.is_nothing()) else { return };
         let wanted: BTreeSet<LockKey> = batch
             .iter()
@@ -62,7 +81,7 @@ impl Locks {
         if wanted.is_empty() {
             return;
         }
-        if self.queue.lock_memory().rests_until.is_some_and(|until| self.core.runtime.now() < until) {
+        if self.queue.lock_memory().rests(self.core.runtime.now()) {
             return self.leases.go_without();
         }
         let giving_up = std::mem::take(&mut self.queue.lock_memory().giving_up);
@@ -93,7 +112,7 @@ impl Locks {
     /// The lock's store failed: the sale goes on without it, and it is left alone for a while.
     fn rest(&mut self, error: &LockError) {
         self.leases.go_without();
-        self.queue.lock_memory().rests_until = Some(self.core.runtime.now() + self.core.limits.lock_timeout);
+        self.queue.lock_memory().rest(&self.core);
         self.core.observe(&Observation::LockFailed { error });
     }
 
@@ -137,6 +156,13 @@ impl Locks {
         self.release(lock, given_up);
     }
 
+    /// Gives every lock back.
+    pub(super) fn give_up_all(&mut self) {
+        if let Some(lock) = self.core.lock.clone() {
+            self.release(lock, self.leases.take_all());
+        }
+    }
+
     /// In the background; a shutdown waits for it.
     fn release(&self, lock: Arc<dyn Lock>, leases: Vec<Lease>) {
         if leases.is_empty() {
@@ -145,15 +171,19 @@ impl Locks {
         let (released, giving_up) = oneshot::channel();
         self.queue.lock_memory().remember(giving_up);
         let task = Task::start(&self.core);
-        let core = Arc::clone(&self.core);
+        let (core, queue) = (Arc::clone(&self.core), Arc::clone(&self.queue));
         self.core.runtime.spawn(Box::pin(async move {
             let _task = task;
             let error = match within(&core, lock.release(leases)).await {
-                Some(Ok(_)) => None,
+                Some(Ok(_)) => {
+                    queue.lock_memory().failures = 0;
+                    None
+                }
                 Some(Err(error)) => Some(error),
                 None => Some(LockError::new("the lock did not answer in time")),
             };
             if let Some(error) = error {
+                queue.lock_memory().rest(&core);
                 core.observe(&Observation::LockFailed { error: &error });
             }
             let _ = released.send(());
@@ -172,10 +202,7 @@ impl Locks {
 /// The batcher ends, in whatever way: every lock is given back.
 impl Drop for Locks {
     fn drop(&mut self) {
-        let given_up = self.leases.take_all();
-        if let Some(lock) = self.core.lock.clone() {
-            self.release(lock, given_up);
-        }
+        self.give_up_all();
     }
 }
 

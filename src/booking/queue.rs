@@ -7,6 +7,9 @@ use super::locks::LockMemory;
 use super::request::Request;
 use crate::domain::EventId;
 
+/// Most tickets and pools that the requests of one batch name together, unless one alone names more.
+const BATCH_SIZE_MAX: usize = 16_384;
+
 /// The requests that wait for one event, in arrival order.
 #[derive(Debug)]
 pub(super) struct EventQueue {
@@ -144,8 +147,15 @@ impl EventQueue {
 }
 
 impl Inner {
+    /// At most `most`, and of large ones fewer, but one in any case.
     fn take(&mut self, most: usize) -> Vec<Request> {
-        let count = most.min(self.waiting.len());
+        let mut size = 0;
+        let fits = |request: &&Request| {
+            size += request.command.size();
+            size <= BATCH_SIZE_MAX
+        };
+        let count = self.waiting.iter().take(most).take_while(fits).count();
+        let count = count.max(most.min(1)).min(self.waiting.len());
         self.waiting.drain(..count).filter(|request| !request.is_abandoned()).collect()
     }
 }

@@ -15,8 +15,8 @@ const IDLE_QUEUES_MAX: usize = 1_024;
 pub enum Drained {
     /// Every request that had been taken in was answered.
     Completely,
-    /// The deadline came first. Requests that waited were refused as shutting down; batches at work go on until the
-    /// host's runtime ends.
+    /// The deadline came first. Requests that waited are refused as shutting down; batches at work go on until the
+    /// host's runtime ends, and what they would decide again is refused then.
     DeadlinePassed,
 }
 
@@ -89,6 +89,7 @@ impl Registry {
         if inner.tasks == 0 {
             let _ = sender.send(());
         } else {
+            inner.idle_waiters.retain(|waiter| !waiter.is_canceled());
             inner.idle_waiters.push(sender);
         }
         receiver

@@ -14,7 +14,7 @@ use super::registry::Drained;
 use super::request::Request;
 use super::sweeper::{self, Swept};
 use crate::domain::{Command, OperationId, Receipt, Rejection, ReservationId};
-use crate::ports::{Observation, Repository, Runtime, RuntimeExt, StoreError};
+use crate::ports::{Observation, Reply, Repository, Runtime, RuntimeExt, StoreError};
 
 /// Sells an event's places. One service is shared by all tasks of a process; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -112,6 +112,14 @@ impl BookingService {
     }
 
     async fn send(&self, command: Command, contention: Contention, resolves: bool) -> Result<Receipt, BookingError> {
+        let (event, operation, kind) = (command.event.clone(), command.operation, command.kind());
+        let answer = self.ask(command, contention, resolves).await;
+        let reply = answer.as_ref().map_or_else(BookingError::reply, |_| Reply::Done);
+        self.core.observe(&Observation::Answered { event: &event, operation, kind, reply });
+        answer
+    }
+
+    async fn ask(&self, command: Command, contention: Contention, resolves: bool) -> Result<Receipt, BookingError> {
         command.check().map_err(Rejection::from)?;
         let core = &self.core;
         let (wait, rejects) = match contention {

@@ -7,7 +7,7 @@ use super::batcher::Batcher;
 use super::decisions::{Again, Verdict};
 use super::error::BookingError;
 use super::grouping::DecisionGroup;
-use super::request::{Answer, Request};
+use super::request::Request;
 use super::slots::{Decided, Slots};
 use crate::domain::Rejection;
 use crate::ports::{Group, GroupOutcome, Observation, RuntimeExt, StoreError, StoreErrorKind};
@@ -19,7 +19,7 @@ impl Batcher {
     pub(super) async fn commit(&mut self, slots: &mut Slots, groups: Vec<DecisionGroup>) {
         let (members, groups): (Vec<Vec<usize>>, Vec<Group>) =
             groups.into_iter().map(|group| (group.members, group.group)).unzip();
-        match self.commit_groups(&groups, members.iter().map(Vec::len).sum()).await {
+        match self.commit_groups(slots, &members, &groups).await {
             Ok(outcomes) => self.settle(slots, &members, &outcomes),
             // One group that cannot be written must not take the others down with it.
             Err(error)
@@ -45,10 +45,11 @@ impl Batcher {
                 waiting.for_each(|decided| self.carry_one(decided.request));
                 continue;
             }
-            match self.commit_groups(std::slice::from_ref(group), members.len()).await {
+            let (one, group) = (std::slice::from_ref(members), std::slice::from_ref(group));
+            match self.commit_groups(slots, one, group).await {
                 Ok(outcomes) => {
                     failed_in_a_row = 0;
-                    self.settle(slots, std::slice::from_ref(members), &outcomes);
+                    self.settle(slots, one, &outcomes);
                 }
                 Err(error) => {
                     failed_in_a_row += u32::from(error.kind() != StoreErrorKind::Permanent);
@@ -58,29 +59,41 @@ impl Batcher {
         }
     }
 
-    async fn commit_groups(&self, groups: &[Group], requests: usize) -> Result<Vec<GroupOutcome>, StoreError> {
+    async fn commit_groups(
+        &self,
+        slots: &Slots,
+        members: &[Vec<usize>],
+        groups: &[Group],
+    ) -> Result<Vec<GroupOutcome>, StoreError> {
         let event = self.queue.event();
+        let requests = members.iter().map(|members| slots.count_requests(members)).sum();
         self.core.observe(&Observation::Committing { event, groups: groups.len(), requests });
         let started = self.core.runtime.now();
         let outcomes = self.core.repository.commit(event, groups).await?;
-        let committed = outcomes.iter().filter(|outcome| **outcome == GroupOutcome::Committed).count();
         let took = self.core.runtime.now().saturating_duration_since(started);
+        let (mut committed, mut requests) = (0, 0);
+        for (members, outcome) in members.iter().zip(&outcomes) {
+            if *outcome == GroupOutcome::Committed {
+                committed += 1;
+                requests += slots.count_requests(members);
+            }
+        }
         let conflicts = outcomes.len() - committed;
         self.core.observe(&Observation::Committed { event, committed, conflicts, requests, took });
         Ok(outcomes)
     }
 
     fn settle(&mut self, slots: &mut Slots, members: &[Vec<usize>], outcomes: &[GroupOutcome]) {
+        self.queue.adaptive().committed(members, outcomes);
         for (members, outcome) in members.iter().zip(outcomes) {
             match outcome {
                 GroupOutcome::Committed => {
-                    self.queue.adaptive().committed(members.len());
+                    self.has_progressed = true;
                     self.finish(slots, members);
                 }
                 GroupOutcome::Conflict { stale } => {
-                    self.queue.adaptive().conflicted(members.len(), stale);
-                    let event = self.queue.event();
-                    self.core.observe(&Observation::Conflict { event, stale, requests: members.len() });
+                    let (event, requests) = (self.queue.event(), slots.count_requests(members));
+                    self.core.observe(&Observation::Conflict { event, stale, requests });
                     for index in members {
                         if let Some(decided) = slots.take(*index) {
                             self.decide_after_conflict(decided.request);
@@ -100,7 +113,7 @@ impl Batcher {
         for index in members {
             let Some(Decided { request, verdict, .. }) = slots.take(*index) else { continue };
             match verdict {
-                Verdict::Answer(answer) => self.answer(request, *answer),
+                Verdict::Answer(answer) => request.answer(*answer),
                 Verdict::Again(again) => self.decide_again(request, again),
             }
         }
@@ -110,8 +123,10 @@ impl Batcher {
         match again {
             // What it needed to lock for making room it need not keep locked.
             Again::MoreLapsed => request.lock_keys.clear(),
+            Again::Turn => {}
+            Again::Locks(keys, _) if keys == request.lock_keys => self.stall = Some(Stall::Lock),
             Again::Locks(keys, picked) => {
-                self.found_locks = true;
+                self.has_progressed = true;
                 request.lock_keys = keys;
                 request.picked = picked;
             }
@@ -138,7 +153,7 @@ impl Batcher {
 
     pub(super) fn refuse_contended(&self, request: Request) {
         let retry_after = self.core.runtime.jittered(RETRY_AFTER);
-        self.answer(request, Err(Rejection::Contended { retry_after }.into()));
+        request.answer(Err(Rejection::Contended { retry_after }.into()));
     }
 
     fn commit_failed(&mut self, slots: &mut Slots, members: &[usize], error: &StoreError) {
@@ -163,22 +178,12 @@ impl Batcher {
                 self.carry_one(request);
             } else {
                 let answer = request.undecided(BookingError::Failed(error.clone()));
-                self.answer(request, answer);
+                request.answer(answer);
             }
         }
     }
 
-    // ---- answers
-
-    pub(super) fn answer(&self, request: Request, answer: Answer) {
-        self.core.observe(&Observation::Answered {
-            event: self.queue.event(),
-            operation: request.command.operation,
-            kind: request.command.kind(),
-            rejection: answer.as_ref().err().and_then(BookingError::rejection),
-        });
-        request.answer(answer);
-    }
+    // ---- carried on
 
     fn carry_one(&mut self, request: Request) {
         request.wait_again();

@@ -26,17 +26,24 @@ impl Slots {
     /// Takes out what was decided at `index`; `None` for what no caller asked for.
     pub(super) fn take(&mut self, index: usize) -> Option<Decided> {
         let decision = self.decisions.get_mut(index)?.take()?;
-        let request = self.requests.get_mut(decision.request?)?.take()?;
-        Some(Decided { request, verdict: decision.verdict, writes: !decision.written.is_empty() })
+        let (request, verdict) = decision.request?;
+        let request = self.requests.get_mut(request)?.take()?;
+        Some(Decided { request, verdict, writes: !decision.written.is_empty() })
     }
 
     /// Whether the store has failed for one of these decisions' requests before.
     pub(super) fn have_failed_before(&self, members: &[Vec<usize>]) -> bool {
-        let request_of = |index: &usize| {
-            let decision = self.decisions.get(*index)?.as_ref()?;
-            self.requests.get(decision.request?)?.as_ref()
-        };
-        members.iter().flatten().filter_map(request_of).any(|request| request.store_failures > 0)
+        members.iter().flatten().filter_map(|index| self.request(*index)).any(|request| request.store_failures > 0)
+    }
+
+    /// How many of these decisions are about requests.
+    pub(super) fn count_requests(&self, members: &[usize]) -> usize {
+        members.iter().filter(|index| self.request(**index).is_some()).count()
+    }
+
+    fn request(&self, index: usize) -> Option<&Request> {
+        let (request, _) = self.decisions.get(index)?.as_ref()?.request.as_ref()?;
+        self.requests.get(*request)?.as_ref()
     }
 
     pub(super) fn into_rest(self) -> impl Iterator<Item = Request> {

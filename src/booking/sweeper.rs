@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::core::Core;
-use super::decisions::{Again, Decision, Verdict};
+use super::decisions::Decision;
 use super::grouping::group;
 use crate::domain::{EventId, RecordKey, ReservationId, View, expire};
 use crate::ports::{Group, GroupOutcome, LoadRequest, Observation, Purged, StoreError};
@@ -57,7 +57,7 @@ async fn settle(core: &Core, event: EventId, reservations: &[ReservationId]) -> 
             let touched = view.into_touched();
             let written = changes.writes.iter().map(|(key, _)| key.clone()).collect();
             snapshot.apply(&changes);
-            decisions.push(Decision { request: None, touched, written, verdict: Verdict::Again(Again::MoreLapsed) });
+            decisions.push(Decision { request: None, touched, written });
         }
         if !missing.is_empty() {
             missing.sort_unstable();

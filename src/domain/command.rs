@@ -183,9 +183,22 @@ impl Command {
             Action::Block { tickets, .. } | Action::Unblock { tickets } => check_count(distinct(tickets).len(), 0),
             Action::Import(import) => {
                 let lines = import.tickets.len() + import.pools.len();
-                if lines > IMPORT_CHUNK_MAX { Err(InvalidLines::TooMany { lines }) } else { Ok(()) }
+                if lines > IMPORT_CHUNK_MAX { Err(InvalidLines::ImportTooLarge { lines }) } else { Ok(()) }
             }
             _ => Ok(()),
+        }
+    }
+
+    /// How many tickets and pools it names or asks for: what deciding it costs.
+    pub(crate) fn size(&self) -> usize {
+        match &self.action {
+            Action::Import(import) => import.tickets.len() + import.pools.len(),
+            Action::Hold(hold) => {
+                let picked = hold.best_available.as_ref().map_or(0, |best| best.quantity as usize);
+                hold.lines.tickets().len() + hold.lines.pools().len() + picked
+            }
+            Action::Block { tickets, .. } | Action::Unblock { tickets } => tickets.len(),
+            _ => 1,
         }
     }
 

@@ -20,6 +20,12 @@ pub enum InvalidLines {
         /// How many there are.
         lines: usize,
     },
+    /// More tickets and pools in one chunk of an import than [`IMPORT_CHUNK_MAX`](super::IMPORT_CHUNK_MAX).
+    #[error("at most {} tickets and pools in one chunk of an import, these are {lines}", super::IMPORT_CHUNK_MAX)]
+    ImportTooLarge {
+        /// How many there are.
+        lines: usize,
+    },
     /// A pool quantity of zero.
     #[error("a pool quantity must be at least 1")]
     ZeroQuantity,
@@ -66,6 +72,8 @@ impl Lines {
         Ok(lines)
     }
 
+    /// Whether there is anything to reserve.
+    ///
     /// # Errors
     ///
     /// [`InvalidLines::Empty`] when there is no line.

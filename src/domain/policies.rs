@@ -52,6 +52,8 @@ pub enum InvalidPolicies {
 }
 
 impl Policies {
+    /// Whether the values go together.
+    ///
     /// # Errors
     ///
     /// [`InvalidPolicies`] when a value contradicts another.

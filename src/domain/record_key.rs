@@ -17,3 +17,11 @@ pub enum RecordKey {
     /// A recorded operation. Its id names it in all events: the record found may belong to another one.
     Operation(OperationId),
 }
+
+impl RecordKey {
+    /// Whether it is something that is sold: a ticket or a pool.
+    #[must_use]
+    pub fn is_inventory(&self) -> bool {
+        matches!(self, Self::Ticket(_) | Self::Pool(_))
+    }
+}

@@ -5,7 +5,8 @@ use super::free_list::FreeList;
 use super::ids::{AreaId, CustomerId, EventId, PoolId, ReservationId, TicketId};
 use super::record::{Record, Versioned};
 use super::record_key::RecordKey;
-use super::ticket::{Place, TicketState};
+use super::reservation::{Reservation, ReservationState};
+use super::ticket::{Place, Ticket, TicketState};
 use super::time::Timestamp;
 
 /// Whose expired holds a list of them is.
@@ -136,20 +137,22 @@ impl Snapshot {
         self.lapsed.iter()
     }
 
-    /// Chooses these free tickets for nobody else: they are spoken for by a decision that waits for their locks. Says whether
-    /// there were any.
-    pub(crate) fn set_aside(&mut self, ids: &[TicketId]) -> bool {
-        for id in ids {
-            let Some(Record::Ticket(ticket)) =
-                self.records.get(&RecordKey::Ticket(id.clone())).and_then(|it| it.record.as_ref())
+    /// Chooses those of these records that are free tickets for nobody else: they are spoken for by a decision that waits
+    /// for their locks. Says whether there were any.
+    pub(crate) fn set_aside(&mut self, keys: &[RecordKey]) -> bool {
+        let mut any = false;
+        for key in keys {
+            let (RecordKey::Ticket(id), Some(Record::Ticket(ticket))) =
+                (key, self.records.get(key).and_then(|it| it.record.as_ref()))
             else {
                 continue;
             };
+            any = true;
             if let Some(free) = self.free.get_mut(&ticket.place.area) {
                 free.take(id, &ticket.place);
             }
         }
-        !ids.is_empty()
+        any
     }
 
     /// Carries a decision out on the snapshot, so that the next command is decided after it. Versions stay as they
@@ -159,12 +162,31 @@ impl Snapshot {
             let versioned = self.records.entry(key.clone()).or_default();
             versioned.record = Some(record.clone());
             versioned.decided_at = versioned.decided_at.max(changes.at);
-            if let (RecordKey::Ticket(id), Record::Ticket(ticket)) = (key, record) {
-                let Some(free) = self.free.get_mut(&ticket.place.area) else { continue };
-                match ticket.state {
-                    TicketState::Available => free.give_back(id, &ticket.place),
-                    _ => free.take(id, &ticket.place),
-                }
+            match (key, record) {
+                (RecordKey::Ticket(id), Record::Ticket(ticket)) => self.move_in_free_list(id, ticket),
+                (RecordKey::Reservation(_), Record::Reservation(reservation)) => self.forget_lapsed(reservation),
+                _ => {}
+            }
+        }
+    }
+
+    fn move_in_free_list(&mut self, id: &TicketId, ticket: &Ticket) {
+        let Some(free) = self.free.get_mut(&ticket.place.area) else { return };
+        match ticket.state {
+            TicketState::Available => free.give_back(id, &ticket.place),
+            _ => free.take(id, &ticket.place),
+        }
+    }
+
+    /// Expired holds that were reclaimed are not looked at again by those who come later.
+    fn forget_lapsed(&mut self, reservation: &Reservation) {
+        if matches!(reservation.state, ReservationState::Held { .. }) || self.lapsed.is_empty() {
+            return;
+        }
+        let pools = reservation.lines.pools().iter().map(|(pool, _)| LapsedOf::Pool(pool.clone()));
+        for of in pools.chain([LapsedOf::Customer(reservation.customer.clone())]) {
+            if let Some(lapsed) = self.lapsed.get_mut(&of) {
+                lapsed.reservations.retain(|id| *id != reservation.id);
             }
         }
     }

@@ -23,6 +23,7 @@ struct Inner {
 struct Held {
     lease: Lease,
     since: Instant,
+    /// How many batches it has served, the one at work included.
     batches: u32,
 }
 
@@ -33,7 +34,7 @@ impl LeaseSet {
     }
 
     pub(crate) fn insert(&self, lease: Lease, since: Instant) {
-        self.lock().held.insert(lease.key().clone(), Held { lease, since, batches: 0 });
+        self.lock().held.insert(lease.key().clone(), Held { lease, since, batches: 1 });
     }
 
     pub(crate) fn holds(&self, key: &LockKey) -> bool {
@@ -112,14 +113,20 @@ impl LeaseSet {
         }
     }
 
-    /// Takes out the leases whose deadline has passed, and says which.
+    /// Takes out the leases whose deadline has passed while work was done with them, and says which.
     pub(crate) fn drop_ended(&self, now: Instant) -> Vec<LockKey> {
+        let ended = self.take_ended(now);
+        self.lock().lost.extend(ended.iter().cloned());
+        ended
+    }
+
+    /// Takes out the leases whose deadline has passed, and says which.
+    pub(crate) fn take_ended(&self, now: Instant) -> Vec<LockKey> {
         let mut inner = self.lock();
         let ended: Vec<LockKey> =
             inner.held.iter().filter(|(_, held)| held.lease.deadline() <= now).map(|(key, _)| key.clone()).collect();
         for key in &ended {
             inner.held.remove(key);
-            inner.lost.insert(key.clone());
         }
         ended
     }

@@ -11,7 +11,7 @@ mod runtime;
 mod store_error;
 
 pub use lock::{Attempt, Extended, InvalidLockKey, Lease, Lock, LockError, LockKey, LockToken, Released};
-pub use observer::{NoObserver, Observation, Observer};
+pub use observer::{NoObserver, Observation, Observer, Reply};
 pub use queries::{Change, PAGE_MAX, ReservationQuery, Sequence, TicketQuery};
 pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, Purged, Repository, Write};
 pub use runtime::{BoxFuture, Clock, Runtime, RuntimeExt};

@@ -37,7 +37,7 @@ pub enum Observation<'a> {
         event: &'a EventId,
         /// How many groups.
         groups: usize,
-        /// How many requests they answer.
+        /// How many requests are decided in them.
         requests: usize,
     },
     /// The store answered a commit.
@@ -48,7 +48,7 @@ pub enum Observation<'a> {
         committed: usize,
         /// How many groups were not, because a record had changed.
         conflicts: usize,
-        /// How many requests they answer.
+        /// How many requests are decided in the groups written.
         requests: usize,
         /// How long the commit took.
         took: Duration,
@@ -59,7 +59,7 @@ pub enum Observation<'a> {
         event: &'a EventId,
         /// The records.
         stale: &'a [RecordKey],
-        /// How many requests are decided again.
+        /// How many requests were decided in it; they are decided again, or refused as contended.
         requests: usize,
     },
     /// The store failed.
@@ -69,7 +69,7 @@ pub enum Observation<'a> {
         /// How.
         error: &'a StoreError,
     },
-    /// A request was answered.
+    /// A caller was answered. Each call is, in whatever way, once; except one whose future was dropped.
     Answered {
         /// The event.
         event: &'a EventId,
@@ -77,8 +77,8 @@ pub enum Observation<'a> {
         operation: OperationId,
         /// What it asked for.
         kind: ActionKind,
-        /// The refusal; `None` when it took effect.
-        rejection: Option<&'a Rejection>,
+        /// What it was told.
+        reply: Reply<'a>,
     },
     /// Locks were asked for.
     Locked {
@@ -121,7 +121,22 @@ pub enum Observation<'a> {
     },
 }
 
-/// Who is told. Called from the service's tasks: it MUST NOT block and SHOULD be quick.
+/// What a caller was told.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Reply<'a> {
+    /// It took effect.
+    Done,
+    /// A business "no".
+    Rejected(&'a Rejection),
+    /// The store failed, and nothing was changed.
+    Failed(&'a StoreError),
+    /// Whether it took effect is not known.
+    OutcomeUnknown,
+}
+
+/// Who is told. Called from the service's tasks and from its callers' own: it MUST NOT block, MUST NOT panic, and SHOULD
+/// be quick. One observer is shared by all of them.
 pub trait Observer: Send + Sync + Debug {
     /// Something happened.
     fn observe(&self, observation: &Observation<'_>);

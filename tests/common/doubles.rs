@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ticket_reservation::domain::{OperationId, RecordKey, Rejection, Timestamp};
 use ticket_reservation::ports::{
-    Attempt, Clock, Extended, Lease, Lock, LockError, LockKey, LockToken, Observation, Observer, Released,
+    Attempt, Clock, Extended, Lease, Lock, LockError, LockKey, LockToken, Observation, Observer, Released, Reply,
     StoreErrorKind,
 };
 
@@ -55,17 +55,40 @@ impl Clock for StoreClock {
 /// What an observer was told, without what no test asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
-    Loaded { requests: usize, records: usize },
-    Committing { groups: usize, requests: usize },
-    Committed { committed: usize, conflicts: usize, requests: usize },
-    Conflict { stale: Vec<RecordKey>, requests: usize },
+    Loaded {
+        requests: usize,
+        records: usize,
+    },
+    Committing {
+        groups: usize,
+        requests: usize,
+    },
+    Committed {
+        committed: usize,
+        conflicts: usize,
+        requests: usize,
+    },
+    Conflict {
+        stale: Vec<RecordKey>,
+        requests: usize,
+    },
     StoreFailed(StoreErrorKind),
+    /// Done, or refused.
     Answered(OperationId, Option<Rejection>),
-    Locked { granted: usize, contended: usize },
+    Failed(OperationId),
+    Unknown(OperationId),
+    Locked {
+        granted: usize,
+        contended: usize,
+    },
     LeaseLost(String),
     LockFailed,
-    Adapted { locking: bool },
-    Swept { expired: usize },
+    Adapted {
+        locking: bool,
+    },
+    Swept {
+        expired: usize,
+    },
     Other,
 }
 
@@ -84,7 +107,7 @@ impl Recorder {
         self.seen().iter().filter(|seen| matches(seen)).count()
     }
 
-    /// The refusals answered to these operations, in the order of the answers.
+    /// The operations that were done or refused, in the order of the answers.
     pub(crate) fn answered(&self) -> Vec<OperationId> {
         let answered = |seen| if let Seen::Answered(operation, _) = seen { Some(operation) } else { None };
         self.seen().into_iter().filter_map(answered).collect()
@@ -112,7 +135,12 @@ impl Observer for Recorder {
                 Seen::Conflict { stale: stale.to_vec(), requests: *requests }
             }
             Observation::StoreFailed { error, .. } => Seen::StoreFailed(error.kind()),
-            Observation::Answered { operation, rejection, .. } => Seen::Answered(*operation, rejection.cloned()),
+            Observation::Answered { operation, reply, .. } => match reply {
+                Reply::Rejected(why) => Seen::Answered(*operation, Some((*why).clone())),
+                Reply::Failed(_) => Seen::Failed(*operation),
+                Reply::OutcomeUnknown => Seen::Unknown(*operation),
+                _ => Seen::Answered(*operation, None),
+            },
             Observation::Locked { granted, contended, .. } => Seen::Locked { granted: *granted, contended: *contended },
             Observation::LeaseLost { key } => Seen::LeaseLost(key.to_string()),
             Observation::LockFailed { .. } => Seen::LockFailed,

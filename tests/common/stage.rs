@@ -116,6 +116,7 @@ struct State {
     fails_on: Option<(RecordKey, Fault)>,
     bare: bool,
     withheld: Option<RecordKey>,
+    unreadable: Option<RecordKey>,
     before_commit: Option<CommitHook>,
     before_load: Option<LoadHook>,
 }
@@ -173,6 +174,11 @@ impl Stage {
     /// Never returns this record, nor more records than it must.
     pub(crate) fn withhold(&self, key: RecordKey) {
         self.state().withheld = Some(key);
+    }
+
+    /// Fails for good whenever it is asked for this record.
+    pub(crate) fn unreadable(&self, key: RecordKey) {
+        self.state().unreadable = Some(key);
     }
 
     /// Called before each commit. It must not ask this stage for anything.
@@ -244,6 +250,8 @@ impl Repository for Stage {
                 hook(request);
             }
             let fault = state.load_faults.pop_front().unwrap_or(Fault::Pass);
+            let is_unreadable = state.unreadable.as_ref().is_some_and(|key| request.records.contains(key));
+            let fault = if is_unreadable { Fault::Permanent } else { fault };
             let fault = if state.out_of_reach { Fault::Transient } else { fault };
             (fault, state.bare, state.withheld.clone())
         };

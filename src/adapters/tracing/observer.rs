@@ -2,7 +2,7 @@ use std::error::Error;
 
 use ::tracing::{debug, trace, warn};
 
-use crate::ports::{Observation, Observer};
+use crate::ports::{Observation, Observer, Reply};
 
 const TARGET: &str = "ticket_reservation";
 
@@ -31,9 +31,16 @@ impl Observer for TracingObserver {
             Observation::StoreFailed { event, error } => {
                 warn!(target: TARGET, %event, error = *error as &dyn Error, "the store failed");
             }
-            Observation::Answered { event, operation, kind, rejection } => {
-                let rejection = rejection.map(crate::domain::Rejection::kind);
-                trace!(target: TARGET, %event, %operation, kind = kind.name(), rejection, "answered");
+            Observation::Answered { event, operation, kind, reply } => {
+                let (event, kind) = (*event, kind.name());
+                match reply {
+                    Reply::Done => trace!(target: TARGET, %event, %operation, kind, "done"),
+                    Reply::Rejected(why) => {
+                        trace!(target: TARGET, %event, %operation, kind, rejection = why.kind(), "rejected");
+                    }
+                    Reply::Failed(_) => debug!(target: TARGET, %event, %operation, kind, "failed"),
+                    Reply::OutcomeUnknown => warn!(target: TARGET, %event, %operation, kind, "the outcome is unknown"),
+                }
             }
             Observation::Locked { event, granted, contended, took } => {
                 trace!(target: TARGET, %event, granted, contended, ?took, "locked");

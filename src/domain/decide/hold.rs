@@ -60,7 +60,9 @@ pub(super) fn check_on_sale(event: &Event, now: Timestamp) -> Result<(), Rejecti
     if event.state == EventState::OnSale && event.window.contains(now) {
         Ok(())
     } else {
-        Err(Rejection::NotOnSale { opens: event.window.opens, closes: event.window.closes })
+        // While the inventory is incomplete nobody knows when the sale opens.
+        let opens = event.window.opens.filter(|_| event.state == EventState::OnSale);
+        Err(Rejection::NotOnSale { opens, closes: event.window.closes })
     }
 }
 
