@@ -30,6 +30,8 @@ fn best_available_buyers_of_one_batch_are_given_different_places_under_every_loc
             for answer in started {
                 reserved(answer.answer().await);
             }
+            let loads = hall.stage.loads();
+            assert!(loads <= 3, "{scope:?}: they take turns, {loads} loads");
             hall.audit();
         });
     }
