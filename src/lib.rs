@@ -1,9 +1,10 @@
 //! Sell limited inventory in flash sales, from many server processes, without ever selling one place twice.
 //!
-//! A host embeds a [`BookingService`](booking::BookingService) over a [`Repository`](ports::Repository) (the store, which
-//! decides) and a [`Runtime`](ports::Runtime) (its own), and asks it to hold, confirm, release and so on. Requests that wait
-//! for the same event are combined: read once, decided in arrival order by the pure rules of the [`domain`], committed
-//! once. A [`Lock`](ports::Lock), where one is given, shares out the work between processes; what is sold never depends on it.
+//! A host embeds a [`BookingService`](booking::BookingService) over a [`Repository`](ports::Repository) (the store,
+//! which decides) and a [`Runtime`](ports::Runtime) (its own), and asks it to hold, confirm, release and so on.
+//! Requests that wait for the same event are combined: read once, decided in arrival order by the pure rules of the
+//! [`domain`], committed once. A [`Lock`](ports::Lock), where one is given, shares out the work between processes;
+//! what is sold never depends on it.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -46,10 +47,10 @@
 //!
 //! # Three kinds of "no"
 //!
-//! A business "no" is a [`Rejection`](domain::Rejection), a technical failure a [`StoreError`](ports::StoreError) that
-//! changed nothing, and an outcome that is not known is an [`OutcomeUnknown`](booking::OutcomeUnknown):
-//! [`resolve`](booking::BookingService::resolve) finds out, and under its [`OperationId`](domain::OperationId) it happens at
-//! most once.
+//! A business "no" is a [`Rejection`](domain::Rejection), a technical failure a [`StoreError`](ports::StoreError)
+//! that changed nothing, and an outcome that is not known is an [`OutcomeUnknown`](booking::OutcomeUnknown):
+//! [`resolve`](booking::BookingService::resolve) finds out, and under its [`OperationId`](domain::OperationId) it
+//! happens at most once.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![doc(html_root_url = "https://docs.rs/ticket-reservation")]

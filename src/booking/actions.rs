@@ -44,9 +44,9 @@ impl BookingService {
         self.act(event, operation, Action::CreateEvent(terms)).await
     }
 
-    /// Adds inventory in chunks, and puts the event on sale with the last one. Answers how many tickets and pools were
-    /// new; what was there already keeps its state, so that a broken import is simply started again. Each chunk waits for
-    /// others in its way, whatever the service's contention policy.
+    /// Adds inventory in chunks, and puts the event on sale with the last one. Answers how many tickets and pools
+    /// were new; what was there already keeps its state, so that a broken import is simply started again. Each chunk
+    /// waits for others in its way, whatever the service's contention policy.
     ///
     /// # Errors
     ///

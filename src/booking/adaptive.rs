@@ -29,9 +29,9 @@ pub(super) struct Adaptive {
     /// Moving share of conflicting decisions, 0 to 1.
     share: f64,
     locking: bool,
-    /// How often each record was found stale. Where there are more than can be counted, a new one takes the place and the
-    /// count of the coldest, so that the hottest are never missed (Metwally et al., "Efficient computation of frequent
-    /// and top-k elements in data streams", 2005).
+    /// How often each record was found stale. Where there are more than can be counted, a new one takes the place and
+    /// the count of the coldest, so that the hottest are never missed (Metwally et al., "Efficient computation of
+    /// frequent and top-k elements in data streams", 2005).
     stale: BTreeMap<RecordKey, u32>,
     /// Conflicts since the counts were halved.
     conflicts: u32,

@@ -12,8 +12,8 @@ pub(super) enum Stall {
 }
 
 impl Stall {
-    /// The first pause, and the longest that doubling leads to. Locks are kept for milliseconds, so asking for one again is
-    /// always soon; a store that failed needs longer than one that is busy.
+    /// The first pause, and the longest that doubling leads to. Locks are kept for milliseconds, so asking for one
+    /// again is always soon; a store that failed needs longer than one that is busy.
     fn pauses(self) -> (Duration, Duration) {
         match self {
             Self::Conflict => (Duration::from_micros(250), Duration::from_millis(8)),

@@ -187,8 +187,8 @@ impl Batcher {
 
     // ---- load and decide
 
-    /// A batch that cannot be loaded as a whole is divided: one record that cannot be read must not take those with it who
-    /// do not ask for it.
+    /// A batch that cannot be loaded as a whole is divided: one record that cannot be read must not take those with
+    /// it who do not ask for it.
     async fn decide_and_commit(&mut self, locks: &Locks, batch: Vec<Request>) {
         let mut parts = vec![batch];
         let mut divided = 1;

@@ -4,7 +4,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Contention {
-    /// It is refused at once with [`Rejection::Contended`](crate::domain::Rejection::Contended), which says when to come back.
+    /// It is refused at once with [`Rejection::Contended`](crate::domain::Rejection::Contended), which says when to
+    /// come back.
     Reject,
     /// It waits and is decided again, until this long after it was made; then it is refused with
     /// [`Rejection::DeadlinePassed`](crate::domain::Rejection::DeadlinePassed). At most a day.
@@ -107,8 +108,8 @@ impl Limits {
         self
     }
 
-    /// How long the lock's store has for an answer. Without one the sale goes on without the lock, and leaves it alone for
-    /// as long again.
+    /// How long the lock's store has for an answer. Without one the sale goes on without the lock, and leaves it
+    /// alone for as long again.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(60));
         self

@@ -213,7 +213,8 @@ enum Lacking {
     Locks(Vec<LockKey>),
 }
 
-/// Expires those holds of some counters that the snapshot knows to have lapsed, to make room for those it does not know.
+/// Expires those holds of some counters that the snapshot knows to have lapsed, to make room for those it does not
+/// know.
 fn expire_known(
     snapshot: &mut Snapshot,
     counters: &[LapsedOf],

@@ -26,7 +26,8 @@ pub(super) struct Locks {
 /// What one batcher of an event leaves to the next about its locks.
 #[derive(Debug, Default)]
 pub(super) struct LockMemory {
-    /// Each ends when locks that were given up are free: asking for one of them before would be contention with oneself.
+    /// Each ends when locks that were given up are free: asking for one of them before would be contention with
+    /// oneself.
     giving_up: Vec<oneshot::Receiver<()>>,
     /// The lock's store failed, and is not asked before this.
     rests_until: Option<Instant>,
@@ -61,8 +62,8 @@ impl Locks {
         Self { core, queue, leases: LeaseSet::default(), coverage: Coverage::Nothing }
     }
 
-    /// Says what needs a lock in this round, and asks for every lock that the batch was found to need and that is not held
-    /// yet: one round trip, an answer per key.
+    /// Says what needs a lock in this round, and asks for every lock that the batch was found to need and that is not
+    /// held yet: one round trip, an answer per key.
     ///
     /// What a request needs is found by deciding it: one that is refused needs no lock, and of one that is not, nothing
     /// is committed before it has them all.

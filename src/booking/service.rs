@@ -80,17 +80,17 @@ impl BookingService {
         self.send(command, contention, false).await
     }
 
-    /// Finds out what became of a command after [`BookingError::OutcomeUnknown`], and makes it final: it was carried out,
-    /// before or just now, or it is refused and never will be.
+    /// Finds out what became of a command after [`BookingError::OutcomeUnknown`], and makes it final: it was carried
+    /// out, before or just now, or it is refused and never will be.
     ///
-    /// A plain repetition with [`submit`](Self::submit) happens at most once just the same, but its refusal says only how things
-    /// stand now: the lost commit may still arrive. Here a refusal is written down under the operation id, and keeps it out.
-    /// The id is used up then: asking again answers [`Rejection::OperationVoided`].
+    /// A plain repetition with [`submit`](Self::submit) happens at most once just the same, but its refusal says only
+    /// how things stand now: the lost commit may still arrive. Here a refusal is written down under the operation id,
+    /// and keeps it out. The id is used up then: asking again answers [`Rejection::OperationVoided`].
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit); [`BookingError::OutcomeUnknown`] if it is still not known when the deadline comes, and of
-    /// operations that are older than they are remembered.
+    /// As [`submit`](Self::submit); [`BookingError::OutcomeUnknown`] if it is still not known when the deadline
+    /// comes, and of operations that are older than they are remembered.
     ///
     /// # Cancellation
     ///

@@ -136,7 +136,8 @@ impl Batcher {
         self.carry_one(request);
     }
 
-    /// Another process was faster: it is decided anew, and what was picked for it is picked anew, a bounded number of times.
+    /// Another process was faster: it is decided anew, and what was picked for it is picked anew, a bounded number of
+    /// times.
     fn decide_after_conflict(&mut self, mut request: Request) {
         request.conflicts += 1;
         if !request.picked.is_empty() {

@@ -14,8 +14,8 @@ pub struct Receipt {
     pub at: Timestamp,
     /// What came of it.
     pub outcome: Outcome,
-    /// Whether the effect was found to have happened already under this operation id: by an earlier request, or by this one
-    /// when the store's first answer to it was lost.
+    /// Whether the effect was found to have happened already under this operation id: by an earlier request, or by
+    /// this one when the store's first answer to it was lost.
     pub repeated: bool,
 }
 

@@ -103,8 +103,8 @@ impl Snapshot {
         self.records.get(key)
     }
 
-    /// Adds the list of an area's tickets that are free, with their places, complete at the moment of the snapshot and in
-    /// any order. Insert the tickets' records too.
+    /// Adds the list of an area's tickets that are free, with their places, complete at the moment of the snapshot
+    /// and in any order. Insert the tickets' records too.
     pub fn insert_free(&mut self, area: AreaId, tickets: impl IntoIterator<Item = (TicketId, Place)>) {
         self.free.insert(area, FreeList::new(tickets));
     }
@@ -137,8 +137,8 @@ impl Snapshot {
         self.lapsed.iter()
     }
 
-    /// Chooses those of these records that are free tickets for nobody else: they are spoken for by a decision that waits
-    /// for their locks. Says whether there were any.
+    /// Chooses those of these records that are free tickets for nobody else: they are spoken for by a decision that
+    /// waits for their locks. Says whether there were any.
     pub(crate) fn set_aside(&mut self, keys: &[RecordKey]) -> bool {
         let mut any = false;
         for key in keys {

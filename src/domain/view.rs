@@ -35,8 +35,8 @@ impl<'s> View<'s> {
         }
     }
 
-    /// Decides best available for these tickets, which an earlier decision chose, instead of choosing anew. They are held
-    /// only if they are still available.
+    /// Decides best available for these tickets, which an earlier decision chose, instead of choosing anew. They are
+    /// held only if they are still available.
     #[must_use]
     pub fn with_picked(mut self, picked: &'s [TicketId]) -> Self {
         self.picked = picked;
@@ -148,8 +148,8 @@ impl<'s> View<'s> {
         }
     }
 
-    /// The oldest expired holds of a pool or a customer. Where the snapshot has the record but not the list, the record is
-    /// reported as missing: asking for it brings both.
+    /// The oldest expired holds of a pool or a customer. Where the snapshot has the record but not the list, the
+    /// record is reported as missing: asking for it brings both.
     pub fn lapsed(&mut self, of: &LapsedOf) -> &'s [ReservationId] {
         let key = of.record_key();
         match self.snapshot.lapsed(of) {
@@ -169,15 +169,15 @@ impl<'s> View<'s> {
         }
     }
 
-    /// The free tickets of an area, best places first, without touching any of them: choosing among them depends on nothing
-    /// but the tickets chosen.
+    /// The free tickets of an area, best places first, without touching any of them: choosing among them depends on
+    /// nothing but the tickets chosen.
     #[must_use]
     pub fn free(&self, area: &AreaId) -> &'s [TicketId] {
         self.snapshot.free(area).unwrap_or_default()
     }
 
-    /// Touches the tickets of an area that decisions have taken since the snapshot: a refusal for want of free places is
-    /// true only if they are committed.
+    /// Touches the tickets of an area that decisions have taken since the snapshot: a refusal for want of free places
+    /// is true only if they are committed.
     pub fn touch_taken(&mut self, area: &AreaId) {
         for id in self.snapshot.taken_since(area) {
             self.ticket(id);

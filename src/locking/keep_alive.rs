@@ -7,8 +7,8 @@ use futures_util::future::{Either, select};
 use super::lease_set::LeaseSet;
 use crate::ports::{Extended, Lock, Observation, Observer, Runtime};
 
-/// Runs `work` to its end, and extends the leases meanwhile whenever two thirds of their TTL are left or less. Leases that
-/// are lost are noted in the set and observed; the work goes on.
+/// Runs `work` to its end, and extends the leases meanwhile whenever two thirds of their TTL are left or less. Leases
+/// that are lost are noted in the set and observed; the work goes on.
 pub(crate) async fn keep_alive<T>(
     lock: &dyn Lock,
     leases: &LeaseSet,

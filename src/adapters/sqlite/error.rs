@@ -74,8 +74,8 @@ pub enum SqliteError {
         /// The table that every file of its kind has.
         table: &'static str,
     },
-    /// After a failure the file had to be opened again, and there is another one now at its path, which knows nothing of
-    /// what was sold.
+    /// After a failure the file had to be opened again, and there is another one now at its path, which knows nothing
+    /// of what was sold.
     #[error("{} is not the file that it was: it was replaced while it was in use", path.display())]
     AnotherFile {
         /// The file.

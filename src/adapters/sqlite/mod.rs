@@ -42,10 +42,10 @@
 //! busy timeout at most, so a call ends, at worst, after as long for each one that waits before it.
 //!
 //! The repository's file is in WAL mode with `synchronous=FULL`: a commit is answered after its log has reached the
-//! disk. Every write takes the file's write lock first (`BEGIN IMMEDIATE`), compares the version of every record that the
-//! decision read, and repeats it in the write itself. The lock's file has `synchronous=OFF`. When the log has grown, the
-//! thread moves it into the database after it has answered, and keeps other writers waiting for that long; SQLite's
-//! automatic checkpoint is off, because several busy processes never let it finish.
+//! disk. Every write takes the file's write lock first (`BEGIN IMMEDIATE`), compares the version of every record that
+//! the decision read, and repeats it in the write itself. The lock's file has `synchronous=OFF`. When the log has
+//! grown, the thread moves it into the database after it has answered, and keeps other writers waiting for that long;
+//! SQLite's automatic checkpoint is off, because several busy processes never let it finish.
 //!
 //! A purge step looks at the change feeds of at most [`PURGE_EVENTS_MAX`] events, and the next one goes on after them:
 //! with more events, a step that removes nothing does not say that nothing is old. Each open repository goes its own
@@ -55,8 +55,8 @@
 //! them. Nor copy or open the files with anything but SQLite in a process that uses them: closing any handle of a file
 //! drops all of that process's locks on it (<https://sqlite.org/howtocorrupt.html>).
 //!
-//! After a failure of the disk the file is opened again. It must be the same one: every file has a random id, and another
-//! file at the same path is refused.
+//! After a failure of the disk the file is opened again. It must be the same one: every file has a random id, and
+//! another file at the same path is refused.
 //!
 //! # What it does not guarantee
 //!

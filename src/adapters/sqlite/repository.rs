@@ -42,8 +42,8 @@ impl SqliteRepository {
         SqliteRepositoryBuilder::new(path.into())
     }
 
-    /// The SQL that makes the tables of an empty file, with an explanation of each. [`open`](SqliteRepositoryBuilder::open)
-    /// runs it by itself.
+    /// The SQL that makes the tables of an empty file, with an explanation of each.
+    /// [`open`](SqliteRepositoryBuilder::open) runs it by itself.
     #[must_use]
     pub fn schema_sql() -> &'static str {
         schema::STORE.sql

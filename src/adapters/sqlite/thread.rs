@@ -106,7 +106,8 @@ impl<S: Session> Thread<S> {
         answer.await.unwrap_or(Err(Fault::GivenUp))
     }
 
-    /// Carries `work` out on the thread some time, for nobody to wait for. It is left out if too many calls are waiting.
+    /// Carries `work` out on the thread some time, for nobody to wait for. It is left out if too many calls are
+    /// waiting.
     pub(super) fn post<F>(&self, work: F)
     where
         F: for<'s, 'c> FnOnce(&'s mut S::Ready<'c>) -> Result<(), Fault> + Send + 'static,

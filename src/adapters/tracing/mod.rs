@@ -6,8 +6,8 @@
 //!
 //! # Levels
 //!
-//! `TRACE` for every request and batch, `DEBUG` for conflicts and adaptation, `WARN` for lost leases and failures of the
-//! store or the lock. The target is `ticket_reservation`. Customers, tokens and passwords are never written.
+//! `TRACE` for every request and batch, `DEBUG` for conflicts and adaptation, `WARN` for lost leases and failures of
+//! the store or the lock. The target is `ticket_reservation`. Customers, tokens and passwords are never written.
 
 mod observer;
 

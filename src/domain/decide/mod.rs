@@ -28,9 +28,10 @@ pub const OPERATION_CLOCK_SKEW_MAX: Duration = Duration::from_secs(24 * 60 * 60)
 
 /// Decides a command on what the view shows.
 ///
-/// The decision counts only if it lacked nothing: when [`View::missing`] names records, load them and decide again; when
-/// it is a refusal and [`View::has_more_lapsed`], [`expire`] those that are known, and decide again on the next ones.
-/// A change set counts only once every record of [`View::touched`] is committed against the version it was read with.
+/// The decision counts only if it lacked nothing: when [`View::missing`] names records, load them and decide again;
+/// when it is a refusal and [`View::has_more_lapsed`], [`expire`] those that are known, and decide again on the next
+/// ones. A change set counts only once every record of [`View::touched`] is committed against the version it was read
+/// with.
 ///
 /// # Errors
 ///
