@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use ::tokio::runtime::{Handle, TryCurrentError};
 
+use super::randomness;
 use crate::adapters::SystemClock;
 use crate::domain::Timestamp;
 use crate::ports::{BoxFuture, Clock, Runtime};
@@ -56,15 +57,9 @@ impl Runtime for TokioRuntime {
         drop(self.handle.spawn(task));
     }
 
-    /// From the operating system's generator.
+    /// From the operating system's generator, drawn ahead by each thread. A process that forks and goes on in both without
+    /// starting a program anew would draw the same bits twice.
     fn random(&self) -> u64 {
-        // The call fails only where the platform has no generator at all; then ids and jitter come from the keys
-        // with which the standard library protects its hash maps.
-        ::getrandom::u64().unwrap_or_else(|_| {
-            use std::hash::{BuildHasher, Hasher, RandomState};
-            let mut hasher = RandomState::new().build_hasher();
-            hasher.write_u128(self.unix_time().as_micros().unsigned_abs().into());
-            hasher.finish()
-        })
+        randomness::next()
     }
 }
