@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,7 +12,7 @@ use super::locks::Locks;
 use super::queue::EventQueue;
 use super::request::Request;
 use super::slots::Slots;
-use crate::domain::{Record, RecordKey, Rejection, Snapshot, Timestamp};
+use crate::domain::{AreaId, Record, RecordKey, Rejection, Snapshot, Timestamp};
 use crate::ports::{BoxFuture, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
 
 /// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
@@ -49,6 +48,11 @@ pub(super) fn run(core: Arc<Core>, queue: Arc<EventQueue>) -> BoxFuture<'static,
         drop(locks);
         ended.normally();
     })
+}
+
+fn sort_out<T: Ord>(items: &mut Vec<T>) {
+    items.sort_unstable();
+    items.dedup();
 }
 
 /// Lets callers that were just answered ask for the next thing before the next batch is taken.
@@ -225,18 +229,8 @@ impl Batcher {
         batch: &[Request],
         guard: &Guard<'_>,
     ) -> Result<(Snapshot, Vec<Decision>), StoreError> {
-        let mut records: HashSet<RecordKey> = batch.iter().flat_map(Request::records).collect();
-        if self.queue.has_limit() {
-            let customers = batch.iter().filter_map(|request| request.command.receiving_customer());
-            records.extend(customers.cloned().map(RecordKey::Allowance));
-        }
-        let areas: HashSet<_> = batch.iter().filter_map(|request| request.command.area().cloned()).collect();
+        let mut request = self.first_load(batch);
         for _ in 0..LOADS_MAX {
-            let request = LoadRequest {
-                event: self.queue.event().clone(),
-                records: records.iter().cloned().collect(),
-                free_in: areas.iter().cloned().collect(),
-            };
             let started = self.core.runtime.now();
             let mut snapshot = self.core.repository.load(&request).await?;
             self.core.observe(&Observation::Loaded {
@@ -250,13 +244,32 @@ impl Batcher {
             }
             match decide_all(&mut snapshot, batch, &self.core.policies, guard) {
                 Ok(decisions) => return Ok((snapshot, decisions)),
-                Err(missing) if missing.iter().all(|key| records.contains(key)) => {
-                    return Err(StoreError::permanent("the repository does not return the records it is asked for"));
+                Err(missing) => {
+                    let before = request.records.len();
+                    request.records.extend(missing);
+                    sort_out(&mut request.records);
+                    if request.records.len() == before {
+                        return Err(StoreError::permanent(
+                            "the repository does not return the records it is asked for",
+                        ));
+                    }
                 }
-                Err(missing) => records.extend(missing),
             }
         }
         // Others change what is needed faster than it can be read: the next round begins with a fresh look.
         Ok((Snapshot::new(self.queue.event().clone(), Timestamp::EPOCH), Vec::new()))
+    }
+
+    /// Everything that the requests of a batch name, each once and in order.
+    fn first_load(&self, batch: &[Request]) -> LoadRequest {
+        let mut records: Vec<RecordKey> = batch.iter().flat_map(Request::records).collect();
+        if self.queue.has_limit() {
+            let customers = batch.iter().filter_map(|request| request.command.receiving_customer());
+            records.extend(customers.cloned().map(RecordKey::Allowance));
+        }
+        let mut free_in: Vec<AreaId> = batch.iter().filter_map(|request| request.command.area().cloned()).collect();
+        sort_out(&mut records);
+        sort_out(&mut free_in);
+        LoadRequest { event: self.queue.event().clone(), records, free_in }
     }
 }

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use super::decisions::Decision;
 use crate::domain::{RecordKey, Snapshot};
 use crate::ports::{Group, Write};
@@ -13,44 +11,35 @@ pub(super) struct DecisionGroup {
     pub(super) group: Group,
 }
 
+/// That a decision depends on a record.
+struct Use<'d> {
+    key: &'d RecordKey,
+    decision: usize,
+    writes: bool,
+}
+
 /// Puts together the decisions that touch a record which one of them changes. `snapshot` is the one that they were
 /// made on: it has the versions that were read, and the content that is to be written.
 pub(super) fn group(decisions: &[Decision], snapshot: &Snapshot) -> Vec<DecisionGroup> {
-    let mut users: HashMap<&RecordKey, Users> = HashMap::new();
+    // Sorted, not hashed: the records of each group come out in order, and in the same order every time.
+    let uses = sorted_uses(decisions);
     let mut sets = DisjointSets::new(decisions.len());
-    for (index, decision) in decisions.iter().enumerate() {
-        for key in &decision.touched {
-            users.entry(key).or_default().by.push(index);
-        }
-        for key in &decision.written {
-            let users = users.entry(key).or_default();
-            users.by.push(index);
-            users.written = true;
+    for uses in by_record(&uses).filter(|uses| is_written(uses)) {
+        for pair in uses.windows(2) {
+            sets.join(pair[0].decision, pair[1].decision);
         }
     }
-    for users in users.values().filter(|users| users.written) {
-        for pair in users.by.windows(2) {
-            sets.join(pair[0], pair[1]);
-        }
-    }
-    let mut groups: Vec<DecisionGroup> = Vec::new();
-    let mut group_of_root: HashMap<usize, usize> = HashMap::new();
-    for index in 0..decisions.len() {
-        let at = *group_of_root.entry(sets.root(index)).or_insert_with(|| {
-            groups.push(DecisionGroup { members: Vec::new(), group: Group::default() });
-            groups.len() - 1
-        });
-        groups[at].members.push(index);
-    }
-    for (key, users) in users {
+    let (mut groups, group_of) = number(decisions.len(), &mut sets);
+    for uses in by_record(&uses) {
+        let key = uses[0].key;
         let Some(versioned) = snapshot.get(key) else { continue };
-        if users.written {
+        if is_written(uses) {
             let Some(record) = versioned.record.clone() else { continue };
-            let write =
-                Write { key: key.clone(), version: versioned.version, decided_at: versioned.decided_at, record };
-            groups[group_of_root[&sets.root(users.by[0])]].group.writes.push(write);
+            let (version, decided_at) = (versioned.version, versioned.decided_at);
+            let write = Write { key: key.clone(), version, decided_at, record };
+            groups[group_of[uses[0].decision]].group.writes.push(write);
         } else {
-            let mut readers: Vec<usize> = users.by.iter().map(|index| group_of_root[&sets.root(*index)]).collect();
+            let mut readers: Vec<usize> = uses.iter().map(|it| group_of[it.decision]).collect();
             readers.sort_unstable();
             readers.dedup();
             for reader in readers {
@@ -58,17 +47,43 @@ pub(super) fn group(decisions: &[Decision], snapshot: &Snapshot) -> Vec<Decision
             }
         }
     }
-    for DecisionGroup { group, .. } in &mut groups {
-        group.reads.sort_unstable();
-        group.writes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
-    }
     groups
 }
 
-#[derive(Default)]
-struct Users {
-    by: Vec<usize>,
-    written: bool,
+fn sorted_uses(decisions: &[Decision]) -> Vec<Use<'_>> {
+    let count = decisions.iter().map(|decision| decision.touched.len() + decision.written.len()).sum();
+    let mut uses = Vec::with_capacity(count);
+    for (index, decision) in decisions.iter().enumerate() {
+        uses.extend(decision.touched.iter().map(|key| Use { key, decision: index, writes: false }));
+        uses.extend(decision.written.iter().map(|key| Use { key, decision: index, writes: true }));
+    }
+    uses.sort_unstable_by(|left, right| left.key.cmp(right.key));
+    uses
+}
+
+fn by_record<'u, 'd>(uses: &'u [Use<'d>]) -> impl Iterator<Item = &'u [Use<'d>]> {
+    uses.chunk_by(|left, right| left.key == right.key)
+}
+
+fn is_written(uses: &[Use<'_>]) -> bool {
+    uses.iter().any(|it| it.writes)
+}
+
+/// The groups in arrival order, and the group of each decision.
+fn number(decisions: usize, sets: &mut DisjointSets) -> (Vec<DecisionGroup>, Vec<usize>) {
+    let mut groups: Vec<DecisionGroup> = Vec::new();
+    let mut group_of = Vec::with_capacity(decisions);
+    for index in 0..decisions {
+        // A root is the earliest of its set, so it has its group already.
+        let root = sets.root(index);
+        let group = if root == index { groups.len() } else { group_of[root] };
+        if root == index {
+            groups.push(DecisionGroup { members: Vec::new(), group: Group::default() });
+        }
+        groups[group].members.push(index);
+        group_of.push(group);
+    }
+    (groups, group_of)
 }
 
 /// Union-find with path halving.

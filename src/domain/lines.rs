@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -36,9 +37,12 @@ pub enum InvalidLines {
 
 /// What a reservation consists of: named tickets and quantities of pools, each named once, in the order of their ids.
 ///
-/// Naming a ticket twice asks for it once; naming a pool twice adds up.
+/// Naming a ticket twice asks for it once; naming a pool twice adds up. Cloning is cheap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Lines {
+pub struct Lines(Arc<Content>);
+
+#[derive(Debug, PartialEq, Eq, Default)]
+struct Content {
     tickets: Vec<TicketId>,
     pools: Vec<(PoolId, u32)>,
 }
@@ -63,8 +67,9 @@ impl Lines {
             let sum = merged.entry(pool).or_insert(0);
             *sum = sum.checked_add(quantity).ok_or(InvalidLines::Overflow)?;
         }
-        let lines = Self { tickets: tickets.into_iter().collect(), pools: merged.into_iter().collect() };
-        let count = lines.tickets.len() + lines.pools.len();
+        let content = Content { tickets: tickets.into_iter().collect(), pools: merged.into_iter().collect() };
+        let lines = Self(Arc::new(content));
+        let count = lines.tickets().len() + lines.pools().len();
         if count > LINES_MAX {
             return Err(InvalidLines::TooMany { lines: count });
         }
@@ -78,19 +83,19 @@ impl Lines {
     ///
     /// [`InvalidLines::Empty`] when there is no line.
     pub fn check_not_empty(&self) -> Result<(), InvalidLines> {
-        if self.tickets.is_empty() && self.pools.is_empty() { Err(InvalidLines::Empty) } else { Ok(()) }
+        if self.tickets().is_empty() && self.pools().is_empty() { Err(InvalidLines::Empty) } else { Ok(()) }
     }
 
     /// The tickets, ascending.
     #[must_use]
     pub fn tickets(&self) -> &[TicketId] {
-        &self.tickets
+        &self.0.tickets
     }
 
     /// The pools with their quantities, ascending.
     #[must_use]
     pub fn pools(&self) -> &[(PoolId, u32)] {
-        &self.pools
+        &self.0.pools
     }
 
     /// How many places these lines are: one for each ticket, and the quantities.
@@ -100,7 +105,7 @@ impl Lines {
     }
 
     fn checked_places(&self) -> Option<u32> {
-        let tickets = u32::try_from(self.tickets.len()).ok()?;
-        self.pools.iter().try_fold(tickets, |sum, (_, quantity)| sum.checked_add(*quantity))
+        let tickets = u32::try_from(self.tickets().len()).ok()?;
+        self.pools().iter().try_fold(tickets, |sum, (_, quantity)| sum.checked_add(*quantity))
     }
 }

@@ -199,7 +199,10 @@ impl<'s> View<'s> {
             return None;
         };
         self.now = self.now.max(versioned.decided_at);
-        self.touched.push(key);
+        // Many rules look at the event, one after another.
+        if self.touched.last() != Some(&key) {
+            self.touched.push(key);
+        }
         versioned.record.as_ref()
     }
 }

@@ -38,9 +38,8 @@ pub const OPERATION_CLOCK_SKEW_MAX: Duration = Duration::from_secs(24 * 60 * 60)
 /// [`Rejection`] when the rules say no. Nothing changes then.
 pub fn decide(view: &mut View<'_>, command: &Command, policies: &Policies) -> Result<ChangeSet, Rejection> {
     command.check()?;
-    let fingerprint = Fingerprint::of(command);
     if let Some((operation, at)) = view.operation(command.operation) {
-        return repeat(view, command, operation, at, fingerprint);
+        return repeat(view, command, operation, at);
     }
     check_age(view, command, policies)?;
     let (outcome, at, mut writes) = loop {
@@ -53,8 +52,11 @@ pub fn decide(view: &mut View<'_>, command: &Command, policies: &Policies) -> Re
             break (outcome?, assumed, draft.into_writes());
         }
     };
-    let record =
-        OperationRecord { event: command.event.clone(), fingerprint, recorded: recorded(command.kind(), &outcome) };
+    let record = OperationRecord {
+        event: command.event.clone(),
+        fingerprint: Fingerprint::of(command),
+        recorded: recorded(command.kind(), &outcome),
+    };
     writes.push((RecordKey::Operation(command.operation), Record::Operation(record)));
     let receipt = Receipt { operation: command.operation, kind: command.kind(), at, outcome, repeated: false };
     Ok(ChangeSet { at, writes, receipt: Some(receipt) })
@@ -119,9 +121,8 @@ fn repeat(
     command: &Command,
     operation: &OperationRecord,
     at: Timestamp,
-    fingerprint: Fingerprint,
 ) -> Result<ChangeSet, Rejection> {
-    if operation.event != command.event || operation.fingerprint != fingerprint {
+    if operation.event != command.event || operation.fingerprint != Fingerprint::of(command) {
         return Err(Rejection::OperationReused);
     }
     let Recorded::Applied { kind, reservation, customer, until, changed } = &operation.recorded else {
