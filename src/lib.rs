@@ -44,6 +44,7 @@
 //! | `tokio` | `adapters::tokio`: the runtime port on tokio |
 //! | `tracing` | `adapters::tracing`: what happens, as `tracing` events |
 //! | `conformance` | `conformance`: the suites that every repository and lock must pass |
+//! | `mocks` | `mocks`: a [mockall](https://docs.rs/mockall) mock of every port, for hosts' own tests |
 //!
 //! # Three kinds of "no"
 //!
@@ -61,6 +62,8 @@ pub mod booking;
 pub mod conformance;
 pub mod domain;
 mod locking;
+#[cfg(feature = "mocks")]
+pub mod mocks;
 pub mod ports;
 
 pub use uuid;
