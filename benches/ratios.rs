@@ -6,6 +6,7 @@
 //! Each ratio is the median of pairs, measured in turn.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -114,9 +115,8 @@ fn check_and_set(holds: usize) -> Duration {
     let started = Instant::now();
     for number in 0..holds {
         let (seat, customer) = (seat(number), customer(number));
-        let mut taken = taken.lock().expect("nobody panics");
-        if !taken.contains_key(&seat) {
-            black_box(taken.insert(seat, customer));
+        if let Entry::Vacant(free) = taken.lock().expect("nobody panics").entry(seat) {
+            black_box(free.insert(customer));
         }
     }
     started.elapsed() / u32::try_from(holds).expect("few enough")
