@@ -1,7 +1,7 @@
 //! What a hold through the whole service costs beside the least that could do it, as ratios of one run: they hold on a
 //! noisy machine, where times do not.
 //!
-//! `cargo bench --features tokio --bench ratios`
+//! `cargo bench --features tokio,sqlite --bench ratios`
 //!
 //! Each ratio is the median of pairs, measured in turn.
 
@@ -18,10 +18,13 @@ use ticket_reservation::booking::{BookingService, Contention};
 use ticket_reservation::domain::{
     AreaId, CreateEvent, CustomerId, EventId, Hold, IMPORT_CHUNK_MAX, Lines, Place, TicketId,
 };
+use ticket_reservation::ports::Repository;
 
 const PAIRS: usize = 9;
 /// Holds of one measurement.
 const HOLDS: usize = 20_000;
+/// Tickets of a small hall.
+const SMALL: usize = 1_000;
 /// Buyers at once.
 const BUYERS: usize = 250;
 
@@ -31,6 +34,8 @@ fn main() {
     tokio.block_on(async {
         print("a hold of a seat : a check-and-set in a Mutex<HashMap>", hold_and_check_and_set().await);
         print("a hold of 1,000,000 tickets : a hold of 1,000", large_and_small().await);
+        #[cfg(feature = "sqlite")]
+        print("the same on SQLite", on_sqlite().await);
         print("an answer for one of 10,000 waiters on a seat : for one of 10", many_and_few_waiters().await);
     });
 }
@@ -74,8 +79,12 @@ fn customer(number: usize) -> CustomerId {
 
 /// A service on the memory store that sells so many seats.
 async fn service(seats: usize) -> BookingService {
+    service_on(Arc::new(MemoryRepository::new()), seats).await
+}
+
+async fn service_on(store: Arc<dyn Repository>, seats: usize) -> BookingService {
     let runtime = Arc::new(TokioRuntime::current().expect("inside tokio"));
-    let service = BookingService::builder(Arc::new(MemoryRepository::new()), runtime)
+    let service = BookingService::builder(store, runtime)
         .contention(Contention::Wait(Duration::from_secs(3_600)))
         .build()
         .expect("valid defaults");
@@ -132,16 +141,34 @@ async fn hold_and_check_and_set() -> Pairs {
 }
 
 async fn large_and_small() -> Pairs {
-    let holds = 1_000;
-    let large = service(1_000_000).await;
     let mut pairs = Pairs::new();
+    let large = service(1_000_000).await;
     for pair in 0..PAIRS {
-        let small = service(holds).await;
-        // Spread over all of them, and each once.
-        let large = hold(&large, pair, holds, 1_000_000 / holds).await;
-        pairs.add(large, hold(&small, 0, holds, 1).await);
+        compare(&mut pairs, pair, &large, &service(SMALL).await).await;
     }
     pairs
+}
+
+#[cfg(feature = "sqlite")]
+async fn on_sqlite() -> Pairs {
+    use ticket_reservation::adapters::sqlite::SqliteRepository;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = |name: &str| Arc::new(SqliteRepository::builder(folder.path().join(name)).open().expect("a store"));
+    let started = Instant::now();
+    let large = service_on(store("large.db"), 1_000_000).await;
+    println!("(1,000,000 tickets are imported into SQLite in {:.1} s)", started.elapsed().as_secs_f64());
+    let mut pairs = Pairs::new();
+    for pair in 0..PAIRS {
+        let small = service_on(store(&format!("small-{pair}.db")), SMALL).await;
+        compare(&mut pairs, pair, &large, &small).await;
+    }
+    pairs
+}
+
+async fn compare(pairs: &mut Pairs, pair: usize, large: &BookingService, small: &BookingService) {
+    // Spread over all of them, and each once.
+    let of_large = hold(large, pair, SMALL, 1_000_000 / SMALL).await;
+    pairs.add(of_large, hold(small, 0, SMALL, 1).await);
 }
 
 /// So many want one seat at once; the time of one answer.
