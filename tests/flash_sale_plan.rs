@@ -83,6 +83,18 @@ fn zones_of_one_name_stay_apart_and_rows_are_counted_from_the_front() {
         ("Balcony", vec![row("B", &["c", "d"]), row("A", &["a", "b"])]),
         ("Balcony (2)", vec![row("1", &["x"])]),
     ]);
+    let hall = hall_of(&plan);
+    let areas = hall["areas"].as_array().expect("areas");
+    let mut names: Vec<&str> = areas.iter().map(|area| area["name"].as_str().expect("a name")).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert_eq!(areas[0]["rows"], json!([[["i", "j"]], [["k", "l"]]]), "numbered rows go by their numbers");
+    assert_eq!(areas[1]["rows"], json!([[["c", "d"]], [["a", "b"]]]), "others go as the plan lists them");
+}
+
+/// The plan's hall, as a sale keeps it.
+fn hall_of(plan: &Value) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, kept) = (folder.path().join("plan.json"), folder.path().join("kept"));
     fs::write(&file, plan.to_string()).expect("a file");
@@ -90,13 +102,19 @@ fn zones_of_one_name_stay_apart_and_rows_are_counted_from_the_front() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let text = fs::read_to_string(kept.join("sale.json")).expect("the kept sale");
     let sale: Value = serde_json::from_str(&text).expect("JSON");
-    let areas = sale["hall"]["areas"].as_array().expect("areas");
-    let mut names: Vec<&str> = areas.iter().map(|area| area["name"].as_str().expect("a name")).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), 3, "{names:?}");
-    assert_eq!(areas[0]["rows"], json!([["i", "j"], ["k", "l"]]), "numbered rows go by their numbers");
-    assert_eq!(areas[1]["rows"], json!([["c", "d"], ["a", "b"]]), "others go as the plan lists them");
+    sale["hall"].clone()
+}
+
+#[test]
+fn seats_on_both_sides_of_an_aisle_are_no_neighbours() {
+    let mut plan = plan(&[("Z", vec![row("1", &["a", "b", "c", "d", "e"]), row("2", &["f", "g"])])]);
+    for (at, x) in [0.0, 25.0, 50.0, 100.0, 125.0].into_iter().enumerate() {
+        plan["zones"][0]["rows"][0]["seats"][at]["position"] = json!({"x": x, "y": 0.1 * x});
+    }
+    // Nobody knows where these are.
+    plan["zones"][0]["rows"][1]["seats"][0]["position"] = Value::Null;
+    let rows = hall_of(&plan)["areas"][0]["rows"].clone();
+    assert_eq!(rows, json!([[["a", "b", "c"], ["d", "e"]], [["f", "g"]]]));
 }
 
 #[test]

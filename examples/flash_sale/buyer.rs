@@ -34,6 +34,8 @@ enum Ending {
 pub(crate) struct Buyer<'d> {
     desk: &'d Desk,
     rng: StdRng,
+    /// For what happens more or less often depending on how busy it is, so that nothing else depends on that.
+    jitter: StdRng,
     customer: CustomerId,
     ending: Ending,
 }
@@ -42,7 +44,8 @@ impl<'d> Buyer<'d> {
     /// Buyer number `index`.
     pub(crate) fn new(desk: &'d Desk, index: u64) -> Self {
         // An odd multiplier keeps the seeds of all buyers of a sale apart.
-        let mut rng = StdRng::seed_from_u64(desk.seed ^ (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let seed = desk.seed ^ (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let (mut rng, jitter) = (StdRng::seed_from_u64(seed), StdRng::seed_from_u64(!seed));
         let ending = match rng.random_range(0..100) {
             0..5 => Ending::GivesBack,
             5..9 => Ending::WalksAway,
@@ -51,7 +54,7 @@ impl<'d> Buyer<'d> {
         };
         // Digits behind a word are always an id.
         let customer = CustomerId::new(format!("buyer-{index}")).expect("a valid id");
-        Self { desk, rng, customer, ending }
+        Self { desk, rng, jitter, customer, ending }
     }
 
     /// Tries some choices, holds, pays and confirms, or not.
@@ -119,7 +122,7 @@ impl<'d> Buyer<'d> {
                 Answer::Done(receipt) => return Some(*receipt),
                 Answer::No => return None,
                 Answer::Busy(wait) => {
-                    sleep(wait.mul_f64(self.rng.random_range(0.75..1.25))).await;
+                    sleep(wait.mul_f64(self.jitter.random_range(0.75..1.25))).await;
                     answer = self.desk.ask(&command).await;
                 }
             }

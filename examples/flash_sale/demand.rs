@@ -35,9 +35,12 @@ pub(crate) struct Demand {
 #[derive(Debug)]
 struct Block {
     area: AreaId,
-    rows: Vec<Vec<TicketId>>,
+    rows: Vec<Row>,
     row_weights: Zipf,
 }
+
+/// Seats in runs without an aisle between them.
+type Row = Vec<Vec<TicketId>>;
 
 impl Demand {
     /// The demand for a hall's places. Blocks of the first categories of its plan are the popular ones.
@@ -46,8 +49,8 @@ impl Demand {
         areas.sort_by_key(|area| area.category);
         let mut blocks = Vec::with_capacity(areas.len());
         for area in areas {
-            let ids = |row: &Vec<String>| row.iter().map(TicketId::new).collect::<Result<Vec<_>, _>>();
-            let rows = area.rows.iter().map(ids).collect::<Result<Vec<_>, _>>()?;
+            let ids = |run: &Vec<String>| run.iter().map(TicketId::new).collect::<Result<Vec<_>, _>>();
+            let rows = area.rows.iter().map(|row| row.iter().map(ids).collect()).collect::<Result<Vec<Row>, _>>()?;
             blocks.push(Block { area: AreaId::new(&area.name)?, row_weights: Zipf::new(rows.len(), 0.8), rows });
         }
         let mut rows = Vec::new();
@@ -55,11 +58,12 @@ impl Demand {
         for (block, row) in
             blocks.iter().enumerate().flat_map(|(at, block)| (0..block.rows.len()).map(move |row| (at, row)))
         {
-            seats += blocks[block].rows[row].len();
+            seats += len(&blocks[block].rows[row]);
             rows.push((block, row, seats));
         }
         let front = blocks.first().and_then(|block| block.rows.first()).map_or(&[][..], Vec::as_slice);
-        let hot = front.iter().skip(front.len().saturating_sub(HOT_SEATS) / 2).take(HOT_SEATS).cloned().collect();
+        let before = len(front).saturating_sub(HOT_SEATS) / 2;
+        let hot = front.iter().flatten().skip(before).take(HOT_SEATS).cloned().collect();
         let pool = if hall.standing == 0 { None } else { Some(PoolId::new(STANDING)?) };
         Ok(Self { kind, block_weights: Zipf::new(blocks.len(), 1.0), blocks, rows, hot, pool })
     }
@@ -99,7 +103,7 @@ impl Demand {
         let row = &block.rows[block.row_weights.draw(rng)];
         // The middle of a row is wanted most.
         let middle = (rng.random::<f64>() + rng.random::<f64>()) / 2.0;
-        let tickets = neighbours(row, (middle * row.len() as f64) as usize, people);
+        let tickets = neighbours(row, (middle * len(row) as f64) as usize, people);
         let standing = u32::from(self.pool.is_some() && rng.random_bool(0.03));
         Wish { tickets, standing, best_available: None }
     }
@@ -111,7 +115,7 @@ impl Demand {
         let seat = rng.random_range(0..seats);
         let (block, row, end) = self.rows[self.rows.partition_point(|(_, _, end)| *end <= seat)];
         let row = &self.blocks[block].rows[row];
-        Wish { tickets: neighbours(row, row.len() - (end - seat), people), ..Wish::default() }
+        Wish { tickets: neighbours(row, len(row) - (end - seat), people), ..Wish::default() }
     }
 }
 
@@ -125,11 +129,23 @@ fn people(rng: &mut StdRng) -> u32 {
     }
 }
 
-/// So many seats side by side, with the one at `around` among them; the whole row when it is shorter.
-fn neighbours(row: &[TicketId], around: usize, people: u32) -> Vec<TicketId> {
-    let people = (people as usize).min(row.len());
-    let start = around.min(row.len() - people);
-    row[start..start + people].to_vec()
+/// How many seats there are in a row.
+fn len(row: &[Vec<TicketId>]) -> usize {
+    row.iter().map(Vec::len).sum()
+}
+
+/// So many seats side by side, with the row's seat at `around` among them; all up to the next aisles when those are
+/// fewer.
+fn neighbours(row: &[Vec<TicketId>], mut around: usize, people: u32) -> Vec<TicketId> {
+    for run in row {
+        if around < run.len() {
+            let people = (people as usize).min(run.len());
+            let start = around.min(run.len() - people);
+            return run[start..start + people].to_vec();
+        }
+        around -= run.len();
+    }
+    Vec::new()
 }
 
 /// Zipf's law over ranks 0 to n - 1: rank r has weight 1 / (r + 1)^s.

@@ -21,9 +21,12 @@ pub(crate) struct Area {
     pub(crate) name: String,
     /// The place of its best category in the plan's list of categories: 0 is the dearest.
     pub(crate) category: usize,
-    /// Its rows, the front one first; in each the seats' ids from one end to the other.
-    pub(crate) rows: Vec<Vec<String>>,
+    /// Its rows, the front one first.
+    pub(crate) rows: Vec<Row>,
 }
+
+/// The seats of a row from one end to the other, by their ids: between one run of them and the next there is an aisle.
+pub(crate) type Row = Vec<Vec<String>>;
 
 /// The pool of the standing places.
 pub(crate) const STANDING: &str = "standing";
@@ -31,25 +34,37 @@ pub(crate) const STANDING: &str = "standing";
 impl Hall {
     /// How many seats there are.
     pub(crate) fn seats(&self) -> usize {
-        self.areas.iter().flat_map(|area| &area.rows).map(Vec::len).sum()
+        self.areas.iter().flat_map(|area| &area.rows).flatten().map(Vec::len).sum()
     }
 
-    /// Every seat with its place. Neighbours in a row have numbers that differ by one.
+    /// Every seat with its place: area, row and number. Neighbours in a row have numbers that differ by one; at an aisle
+    /// one is left out.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str, u32, u32)> {
+        self.areas.iter().flat_map(|area| {
+            (1..).zip(&area.rows).flat_map(move |(row, runs)| {
+                let seats = (0..).zip(runs).flat_map(|(aisles, run)| run.iter().map(move |seat| (aisles, seat)));
+                let numbered = (1..).zip(seats).map(|(nth, (aisles, seat))| (nth + aisles, seat));
+                numbered.map(move |(number, seat)| (seat.as_str(), area.name.as_str(), row, number))
+            })
+        })
+    }
+
+    /// The pool of the standing places and how many there are, if there are any.
+    pub(crate) fn standing_places(&self) -> Option<(&'static str, u32)> {
+        (self.standing > 0).then_some((STANDING, self.standing))
+    }
+
+    /// The seats, as the library takes them.
     pub(crate) fn tickets(&self) -> Result<Vec<(TicketId, Place)>, InvalidId> {
-        let mut tickets = Vec::with_capacity(self.seats());
-        for area in &self.areas {
-            let id = AreaId::new(&area.name)?;
-            for (row, seats) in (1..).zip(&area.rows) {
-                for (number, seat) in (1..).zip(seats) {
-                    tickets.push((TicketId::new(seat)?, Place { area: id.clone(), row, number }));
-                }
-            }
-        }
-        Ok(tickets)
+        let ticket = |(seat, area, row, number): (&str, &str, u32, u32)| {
+            let place = Place { area: AreaId::new(area)?, row, number };
+            Ok((TicketId::new(seat)?, place))
+        };
+        self.places().map(ticket).collect()
     }
 
-    /// The standing places, if there are any.
+    /// The pools, as the library takes them.
     pub(crate) fn pools(&self) -> Result<Vec<(PoolId, u32)>, InvalidId> {
-        if self.standing == 0 { Ok(Vec::new()) } else { Ok(vec![(PoolId::new(STANDING)?, self.standing)]) }
+        self.standing_places().into_iter().map(|(pool, places)| Ok((PoolId::new(pool)?, places))).collect()
     }
 }

@@ -1,4 +1,8 @@
 //! Reads seating plans in pretix's open format.
+//!
+//! A seat's `seat_guid` becomes its ticket's id as it is, so a plan with one that is no ticket id (longer than 64 bytes,
+//! say, or with a blank at its edge) is refused. Seats of a row are neighbours in the order of the plan, except across
+//! an aisle: a step that is clearly longer than the row's usual one.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -8,13 +12,16 @@ use serde::{Deserialize, Deserializer};
 use ticket_reservation::domain::TicketId;
 
 use crate::failure::Failure;
-use crate::hall::{Area, Hall};
+use crate::hall::{self, Area, Hall};
 
 /// The plan that is sold when no other is named: 1,252 seats in six blocks.
 const RIETHSPORTHALLE: &str = include_str!("../data/riethsporthalle-erfurt.json");
 
 /// Longest part of a zone's name that becomes an area's name, so that a number still fits behind it.
 const AREA_NAME_BYTES_MAX: usize = 56;
+
+/// How many usual steps from seat to seat are an aisle.
+const AISLE_STEPS: f64 = 1.5;
 
 #[derive(Deserialize)]
 struct Plan {
@@ -49,6 +56,14 @@ struct Row {
 struct Seat {
     seat_guid: String,
     category: String,
+    #[serde(default)]
+    position: Option<Position>,
+}
+
+#[derive(Deserialize)]
+struct Position {
+    x: f64,
+    y: f64,
 }
 
 /// Labels are text, but hand-made plans also have numbers and nulls there.
@@ -70,16 +85,16 @@ fn label<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 /// Reads the plan in `file`, or the built-in one.
 pub(crate) fn read(file: Option<&Path>, standing: u32) -> Result<Hall, Failure> {
     let Some(file) = file else {
-        return hall(RIETHSPORTHALLE, standing).map_err(|why| Failure::usage(format!("the built-in plan: {why}")));
+        return hall_of(RIETHSPORTHALLE, standing).map_err(|why| Failure::usage(format!("the built-in plan: {why}")));
     };
     let shown = file.display();
     let bytes = fs::read(file).map_err(|error| Failure::usage(format!("the plan {shown} cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("the plan {shown} is not UTF-8")))?;
-    hall(&text, standing).map_err(|why| Failure::usage(format!("the plan {shown} {why}")))
+    hall_of(&text, standing).map_err(|why| Failure::usage(format!("the plan {shown} {why}")))
 }
 
 /// Makes a hall of a plan, or says in one line what is wrong with it.
-fn hall(text: &str, standing: u32) -> Result<Hall, String> {
+fn hall_of(text: &str, standing: u32) -> Result<Hall, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let plan: Plan = serde_json::from_str(text).map_err(|error| {
         let kind = if error.is_data() { "is not a seating plan" } else { "is not JSON" };
@@ -115,13 +130,39 @@ fn hall(text: &str, standing: u32) -> Result<Hall, String> {
 }
 
 /// Rows in the order of their numbers if all have one, else as the plan lists them.
-fn rows_from_the_front(rows: &[Row]) -> Vec<Vec<String>> {
+fn rows_from_the_front(rows: &[Row]) -> Vec<hall::Row> {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| !row.seats.is_empty()).collect();
     let number = |row: &Row| row.row_number.trim().parse::<u64>().ok();
     if rows.iter().all(|row| number(row).is_some()) {
         rows.sort_by_key(|row| number(row));
     }
-    rows.iter().map(|row| row.seats.iter().map(|seat| seat.seat_guid.clone()).collect()).collect()
+    rows.iter().map(|row| runs(&row.seats)).collect()
+}
+
+/// The seats of a row, parted at its aisles.
+fn runs(seats: &[Seat]) -> hall::Row {
+    let steps: Vec<f64> = seats.windows(2).map(|pair| distance(&pair[0], &pair[1])).collect();
+    let mut sorted = steps.clone();
+    sorted.sort_by(f64::total_cmp);
+    let usual = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(0.0);
+    let mut runs = vec![Vec::new()];
+    for (at, seat) in seats.iter().enumerate() {
+        if at > 0 && steps[at - 1] > AISLE_STEPS * usual {
+            runs.push(Vec::new());
+        }
+        if let Some(run) = runs.last_mut() {
+            run.push(seat.seat_guid.clone());
+        }
+    }
+    runs
+}
+
+/// Where a plan does not say where the seats are, they are all neighbours.
+fn distance(from: &Seat, to: &Seat) -> f64 {
+    match (&from.position, &to.position) {
+        (Some(from), Some(to)) => (to.x - from.x).hypot(to.y - from.y),
+        _ => 0.0,
+    }
 }
 
 /// Zones may share a name, or have none; areas may not, or their places would be neighbours.
