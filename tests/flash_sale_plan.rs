@@ -147,6 +147,8 @@ fn wrong_arguments_are_refused_with_one_clear_line() {
         ("audit", "<DIR>"),
         ("--store memory", "one process"),
         ("--store memory --processes 1 --kill-workers 1", "--kill-workers"),
+        ("--store memory --processes 1 --lock-policy ticket", "--lock-policy ticket needs a lock"),
+        ("--store memory --processes 1 --lock none --lock-policy event", "--lock-policy event needs a lock"),
         ("--store memory --processes 1 --store-url x.db", "--store-url"),
         ("--store memory --processes 1 --redis redis://localhost", "--redis"),
     ] {
@@ -174,13 +176,6 @@ fn what_is_not_compiled_in_yet_is_said_so() {
 fn the_default_store_names_its_feature() {
     run_refused("", "--features sqlite");
     run_refused("--store memory --processes 1 --lock sqlite", "--features sqlite");
-}
-
-#[cfg(feature = "sqlite")]
-#[test]
-fn somebody_must_survive() {
-    run_refused("--processes 2 --kill-workers 2", "--kill-workers 2 of 2");
-    run_refused("--processes 4 --kill-workers 9", "--kill-workers 9 of 4");
 }
 
 #[test]

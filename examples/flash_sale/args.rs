@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
+/// How many buyers each worker has at least where some are killed: fewer are through before anybody could be.
+const KILLED_BUYERS_MIN: u32 = 10;
+
 /// Sell a hall in a flash sale, from many processes, without selling a place twice.
 #[derive(Debug, Parser)]
 #[command(name = "flash_sale", version, about, args_conflicts_with_subcommands = true, args_override_self = true)]
@@ -87,6 +90,9 @@ pub(crate) struct SaleArgs {
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// How long it may take, beyond what a buyer may wait for, that nothing happens at all, in seconds
+    #[arg(long, value_name = "N", default_value_t = 60, hide = true, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) stall_s: u64,
     /// Keep the store and the logs in this folder, new or empty
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
@@ -181,19 +187,34 @@ impl SaleArgs {
         if self.store == StoreKind::Memory && self.store_url.is_some() {
             return Err(Failure::usage("a memory store has no address: leave out --store-url"));
         }
-        if self.kill_workers >= self.processes {
-            let (kill, all) = (self.kill_workers, self.processes);
-            return Err(match kill {
-                0 => return Ok(()),
-                _ => Failure::usage(format!("--kill-workers {kill} of {all} leaves nobody to end the sale")),
-            });
-        }
+        self.check_kills()?;
         if self.demand == DemandKind::HotPool && self.standing == 0 {
             return Err(Failure::usage("--demand hot-pool needs standing places: --standing must be at least 1"));
         }
         let redis = matches!(self.lock(), LockKind::Redlock | LockKind::Rslock);
         if !self.redis.is_empty() && !redis {
             return Err(Failure::usage("--redis goes with --lock redlock or --lock rslock"));
+        }
+        let takes_it = !matches!(self.lock_policy, LockPolicyKind::Adaptive | LockPolicyKind::Never);
+        if self.lock() == LockKind::None && takes_it {
+            let policy = name(self.lock_policy);
+            return Err(Failure::usage(format!("--lock-policy {policy} needs a lock, and there is none: see --lock")));
+        }
+        Ok(())
+    }
+
+    /// Somebody must survive, and whoever is killed must have had something to do before.
+    fn check_kills(&self) -> Result<(), Failure> {
+        let (kill, all) = (self.kill_workers, self.processes);
+        if kill == 0 {
+            return Ok(());
+        }
+        if kill >= all {
+            return Err(Failure::usage(format!("--kill-workers {kill} of {all} leaves nobody to end the sale")));
+        }
+        if self.buyers / all < KILLED_BUYERS_MIN {
+            let least = u64::from(all) * u64::from(KILLED_BUYERS_MIN);
+            return Err(Failure::usage(format!("--kill-workers with --processes {all} needs at least {least} buyers")));
         }
         Ok(())
     }

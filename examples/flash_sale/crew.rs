@@ -1,6 +1,7 @@
 //! The sale's workers, as the parent sees them.
 
-use std::io::{BufRead, BufReader, Write};
+use std::env;
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -10,13 +11,17 @@ use std::time::{Duration, Instant};
 use ticket_reservation::ports::Repository;
 
 use crate::failure::Failure;
-use crate::link::{Channels, Message};
+use crate::link::{self, Channels, Message};
 use crate::meter::Progress;
 use crate::sale::Orders;
+use crate::terminal::tell;
 use crate::worker;
 
 /// How long all workers together may take to get ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a worker that has done its work may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where a worker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +81,7 @@ impl Crew {
         thread::spawn(move || {
             let mut link = Channels { worker: 0, to_parent: outbox.clone(), go: wait_for_go };
             if let Err(failure) = worker::run(&orders, Some(repository), &mut link) {
-                eprintln!("flash_sale: worker 1: {failure}");
+                tell(format_args!("flash_sale: worker 1: {failure}"));
             }
             // Nobody listens any more when the parent is through.
             let _ = outbox.send((0, Message::Gone));
@@ -101,7 +106,10 @@ impl Crew {
             member.state = State::Selling;
             let told = match &mut member.runner {
                 Runner::Thread(go) => go.send(()).is_ok(),
-                Runner::Process(child) => child.stdin.as_mut().is_some_and(|stdin| stdin.write_all(b"go\n").is_ok()),
+                Runner::Process(child) => {
+                    let line = format!("{}\n", link::GO);
+                    child.stdin.as_mut().is_some_and(|stdin| stdin.write_all(line.as_bytes()).is_ok())
+                }
             };
             if !told {
                 return Err(Failure::broken(format!("worker {} is gone", at + 1)));
@@ -112,12 +120,26 @@ impl Crew {
 
     /// Lets those go on who were held back until everybody was killed.
     pub(crate) fn open(&mut self) {
+        self.tell_selling(link::OPEN);
+    }
+
+    /// Lets one go on of those whom each worker holds back.
+    pub(crate) fn call_one_each(&mut self) {
+        self.tell_selling(link::ONE);
+    }
+
+    fn tell_selling(&mut self, word: &str) {
         for member in self.members.iter_mut().filter(|member| member.state == State::Selling) {
             if let Some(stdin) = member.process().and_then(|child| child.stdin.as_mut()) {
                 // Who is gone meanwhile is noticed as such.
-                let _ = stdin.write_all(b"open\n");
+                let _ = stdin.write_all(format!("{word}\n").as_bytes());
             }
         }
+    }
+
+    /// Kills everybody who still sells. A worker that is no process cannot be.
+    pub(crate) fn stop(&mut self) -> io::Result<()> {
+        self.members.iter_mut().filter(|member| member.state == State::Selling).try_for_each(|it| it.kill(State::Lost))
     }
 
     /// Takes in everything that was said, waiting at most so long for something.
@@ -151,9 +173,9 @@ impl Crew {
         self.members.iter().all(|member| matches!(member.state, State::Done | State::Killed | State::Lost))
     }
 
-    /// How many are in a state.
-    pub(crate) fn count(&self, state: State) -> usize {
-        self.members.iter().filter(|member| member.state == state).count()
+    /// The numbers, from 1, of those in a state.
+    pub(crate) fn numbers(&self, state: State) -> impl Iterator<Item = usize> {
+        (1..).zip(&self.members).filter(move |(_, member)| member.state == state).map(|(number, _)| number)
     }
 }
 
@@ -166,15 +188,26 @@ impl Member {
 
     fn heard(&mut self, message: Message) {
         match message {
+            // It was said before it was killed.
+            Message::Done(_) | Message::Ready if matches!(self.state, State::Killed | State::Lost) => {}
+            Message::Gone if matches!(self.state, State::Done | State::Killed) => {}
             Message::Ready => self.state = State::Ready,
             Message::Progress(progress) => self.progress = progress,
             Message::Done(progress) => {
                 self.progress = progress;
                 self.state = State::Done;
             }
-            Message::Gone if matches!(self.state, State::Done | State::Killed) => {}
             Message::Gone => self.state = State::Lost,
         }
+    }
+
+    /// Ends its process at once, and says what it is then.
+    pub(crate) fn kill(&mut self, state: State) -> io::Result<()> {
+        let child = self.process().ok_or(io::ErrorKind::Unsupported)?;
+        child.kill()?;
+        child.wait()?;
+        self.state = state;
+        Ok(())
     }
 
     /// Its process, if it has one.
@@ -190,19 +223,22 @@ impl Drop for Crew {
     /// Leaves no process behind.
     fn drop(&mut self) {
         for member in &mut self.members {
-            let ended = member.state == State::Done;
-            if let Some(child) = member.process() {
-                // A process that has ended already cannot be killed, and that is fine.
-                let _ = if ended { Ok(()) } else { child.kill() };
-                let _ = child.wait();
+            let ends = member.state == State::Done;
+            let Some(child) = member.process() else { continue };
+            let deadline = Instant::now() + if ends { ENDS_WITHIN } else { Duration::ZERO };
+            while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
+                thread::sleep(Duration::from_millis(1));
             }
+            // A process that has ended already cannot be killed, and that is fine.
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }
 
-fn start(at: usize, orders: &Orders, outbox: Sender<(usize, Message)>) -> std::io::Result<Child> {
+fn start(at: usize, orders: &Orders, outbox: Sender<(usize, Message)>) -> io::Result<Child> {
     let mut child =
-        Command::new(std::env::current_exe()?).arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        Command::new(env::current_exe()?).arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = serde_json::to_vec(orders)?;
     line.push(b'\n');
     if let Some(stdin) = &mut child.stdin {

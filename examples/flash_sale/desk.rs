@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ticket_reservation::booking::{BookingError, BookingService};
@@ -11,6 +12,7 @@ use ticket_reservation::domain::{Command, EventId, OperationId, Receipt, Rejecti
 use crate::demand::Demand;
 use crate::log::Log;
 use crate::meter::Meter;
+use crate::terminal::tell;
 
 /// What all buyers of one worker share.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub(crate) struct Desk {
     pub(crate) event: EventId,
     pub(crate) demand: Demand,
     pub(crate) log: Log,
-    pub(crate) meter: std::sync::Arc<Meter>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) seed: u64,
     /// How long paying takes on average.
     pub(crate) pay: Duration,
@@ -45,20 +47,21 @@ const BUSY: Duration = Duration::from_millis(100);
 impl Desk {
     /// Sends one command, and waits for its answer. The answer counts the moment it is written down.
     pub(crate) async fn ask(&self, command: &Command) -> Answer {
-        or_stop(self.log.sent(command));
+        let resolves = self.is_uncertain(command.operation);
+        or_stop(self.log.sent(command, resolves));
         let start = Instant::now();
-        let answer = if self.is_uncertain(command.operation) {
+        let answer = if resolves {
             self.service.resolve(command.clone()).await
         } else {
             self.service.submit(command.clone()).await
         };
         let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        or_stop(self.log.answered(command.operation, latency_us, &answer));
+        or_stop(self.log.answered(command.operation, resolves, latency_us, &answer));
         self.meter.answered();
         match answer {
             Ok(receipt) => Answer::Done(Box::new(receipt)),
             Err(BookingError::Rejected(Rejection::Contended { retry_after })) => Answer::Busy(retry_after),
-            Err(BookingError::Rejected(Rejection::Overloaded | Rejection::DeadlinePassed)) => Answer::Busy(BUSY),
+            Err(BookingError::Rejected(why)) if why.is_about_load() => Answer::Busy(BUSY),
             Err(BookingError::Rejected(_)) => Answer::No,
             Err(BookingError::OutcomeUnknown(unknown)) => {
                 self.uncertain().insert(unknown.operation());
@@ -90,7 +93,7 @@ impl Desk {
 /// A worker that cannot write its log must not go on: nobody could audit what it does.
 fn or_stop(written: io::Result<()>) {
     if let Err(error) = written {
-        eprintln!("flash_sale: a worker stops, because its log cannot be written: {error}");
-        std::process::exit(1);
+        tell(format_args!("flash_sale: a worker stops, because its log cannot be written: {error}"));
+        process::exit(1);
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::meter::Progress;
+use crate::terminal::{Stream, tell};
 
 /// How often the rate is measured.
 const RATE_EVERY: Duration = Duration::from_millis(500);
@@ -27,7 +28,10 @@ impl Display {
     pub(crate) fn start() -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
-            let style = ProgressStyle::with_template("  {bar:30.cyan/dim} {percent:>3} %  {msg}");
+            let style = match Stream::Error.is_colourful() {
+                true => ProgressStyle::with_template("  {bar:30.cyan/dim} {percent:>3} %  {msg}"),
+                false => ProgressStyle::with_template("  {bar:30} {percent:>3} %  {msg}"),
+            };
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━─"));
             bar
         });
@@ -50,7 +54,7 @@ impl Display {
             None if self.printed.elapsed() >= LINE_EVERY => {
                 self.printed = Instant::now();
                 let percent = 100 * finished / buyers.max(1);
-                eprintln!("  {percent:>3} %  {held:>6} held  {sold:>6} sold  {rate:>7} requests/s");
+                tell(format_args!("  {percent:>3} %  {held:>6} held  {sold:>6} sold  {rate:>7} requests/s"));
             }
             None => {}
         }
@@ -59,8 +63,8 @@ impl Display {
     /// Says something without breaking the bar.
     pub(crate) fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("  {line}")),
-            None => eprintln!("  {line}"),
+            Some(bar) => bar.suspend(|| tell(format_args!("  {line}"))),
+            None => tell(format_args!("  {line}")),
         }
     }
 

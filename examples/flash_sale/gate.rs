@@ -2,9 +2,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use crate::sale::Sale;
+
+/// Of all requests that a sale will have in the end, about so many are made by those who come in freely: more than
+/// have to be answered before the last worker is killed (see [`Killer`](crate::killer::Killer)), and not many more.
+const FREE_SHARE: f64 = 0.42;
 
 /// The entrance of one worker.
 #[derive(Debug)]
@@ -12,33 +16,44 @@ pub(crate) struct Gate {
     next: AtomicU32,
     /// So many buyers come in freely.
     free: u32,
-    /// The others come in a few at a time; closed as soon as everybody may come in.
-    few: Semaphore,
+    /// The others when they are called, one at a time; closed as soon as everybody may come in.
+    others: Semaphore,
 }
 
 impl Gate {
-    /// Open, unless workers are to be killed. Then as many come in freely as make about half of all requests that the
-    /// sale will have in the end, when the killed do not ask any more.
+    /// Open, unless workers are to be killed.
     pub(crate) fn of(sale: &Sale) -> Self {
-        let buyers = sale.buyers / sale.processes;
-        let few = Semaphore::new((sale.concurrency / 8).min(buyers / 10).max(1) as usize);
+        let gate = Self { next: AtomicU32::new(0), free: u32::MAX, others: Semaphore::new(0) };
         if sale.kill_workers == 0 {
-            few.close();
-            return Self { next: AtomicU32::new(0), free: u32::MAX, few };
+            gate.open();
+            return gate;
         }
-        let share = f64::from(sale.processes - sale.kill_workers) / f64::from(sale.processes);
-        Self { next: AtomicU32::new(0), free: (f64::from(buyers) * share / (1.0 + share)) as u32, few }
+        // The killed do not ask any more: of each worker's buyers the share x comes in freely, where
+        // x = FREE_SHARE * (killed * x + survivors) / all.
+        let survivors = f64::from(sale.processes - sale.kill_workers) / f64::from(sale.processes);
+        let share = FREE_SHARE * survivors / (1.0 - FREE_SHARE * (1.0 - survivors));
+        let buyers = f64::from(sale.buyers / sale.processes);
+        Self { free: (buyers * share).max(1.0) as u32, ..gate }
     }
 
     /// Everybody may come in.
     pub(crate) fn open(&self) {
-        self.few.close();
+        self.others.close();
     }
 
-    /// Lets the next buyer in: its number among this worker's, and a place that it gives back when it is through.
-    pub(crate) async fn enter(&self) -> (u32, Option<SemaphorePermit<'_>>) {
+    /// One of those who wait may come in.
+    pub(crate) fn call_one(&self) {
+        self.others.add_permits(1);
+    }
+
+    /// Lets the next buyer in, and answers its number among this worker's.
+    pub(crate) async fn enter(&self) -> u32 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let place = if number < self.free { None } else { self.few.acquire().await.ok() };
-        (number, place)
+        if number >= self.free
+            && let Ok(call) = self.others.acquire().await
+        {
+            call.forget();
+        }
+        number
     }
 }

@@ -28,7 +28,7 @@ impl InFlight {
         for line in self.rest[..complete].split(|byte| *byte == b'\n') {
             let mut fields = line.splitn(3, |byte| *byte == b'\t');
             match (fields.next(), fields.next()) {
-                (Some(b"S"), Some(operation)) => *self.open.entry(operation.to_vec()).or_insert(0) += 1,
+                (Some(b"S" | b"R"), Some(operation)) => *self.open.entry(operation.to_vec()).or_insert(0) += 1,
                 (Some(b"A"), Some(operation)) => {
                     if let Some(count) = self.open.get_mut(operation) {
                         *count -= 1;

@@ -1,7 +1,9 @@
 //! Kills workers in the middle of their work, as a machine that fails does.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,13 +12,30 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
+use crate::course::CourseLog;
 use crate::crew::{Crew, State};
+use crate::failure::Failure;
 use crate::in_flight::InFlight;
 use crate::log;
 use crate::sale::Sale;
 
 /// How long a stopped process may take to stand still.
 const STOPS_WITHIN: Duration = Duration::from_millis(200);
+
+/// Between which shares of all requests workers are killed, as it turns out in the end.
+pub(crate) const SHARES: RangeInclusive<f64> = 0.10..=0.60;
+/// Where the moments are drawn from. How many requests there will be is only estimated until the end: an estimate that is
+/// wrong by half either way must not matter.
+const DRAWN: Range<f64> = 0.22..0.36;
+
+/// A worker that was killed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kill {
+    /// Its number, from 1.
+    pub(crate) worker: usize,
+    /// How many requests had been answered in all.
+    pub(crate) answered: u64,
+}
 
 /// Whom to kill when.
 #[derive(Debug)]
@@ -28,17 +47,18 @@ pub(crate) struct Killer {
     /// How many will be left.
     survivors: f64,
     logs: HashMap<usize, InFlight>,
+    /// How many workers sold when buyers were called last, and how many buyers had come in to them.
+    called_at: Option<(usize, u64)>,
 }
 
 impl Killer {
-    /// Draws the moments. They are well inside 10 % and 60 % of the requests, because how many requests there will be
-    /// is only known in the end.
+    /// Draws the moments.
     pub(crate) fn new(dir: &Path, sale: &Sale) -> Self {
         let mut rng = StdRng::seed_from_u64(!sale.seed);
-        let mut moments: Vec<f64> = (0..sale.kill_workers).map(|_| rng.random_range(0.22..0.45)).collect();
+        let mut moments: Vec<f64> = (0..sale.kill_workers).map(|_| rng.random_range(DRAWN)).collect();
         moments.sort_by(|left, right| right.total_cmp(left));
         let survivors = f64::from(sale.processes - sale.kill_workers);
-        Self { dir: dir.to_owned(), rng, moments, survivors, logs: HashMap::new() }
+        Self { dir: dir.to_owned(), rng, moments, survivors, logs: HashMap::new(), called_at: None }
     }
 
     /// Whether somebody is still to be killed.
@@ -46,22 +66,47 @@ impl Killer {
         !self.moments.is_empty()
     }
 
-    /// Kills a worker when its moment has come and it has a request in flight; otherwise the next call tries again.
-    /// Answers the number of the killed worker.
-    pub(crate) fn look(&mut self, crew: &mut Crew) -> io::Result<Option<usize>> {
-        if self.moments.last().is_none_or(|moment| self.share(crew) < *moment) {
+    /// Kills a worker when its moment has come and one has a request in flight; otherwise the next call tries again.
+    pub(crate) fn look(&mut self, crew: &mut Crew, course: &CourseLog) -> Result<Option<Kill>, Failure> {
+        if !self.is_waiting() {
             return Ok(None);
         }
+        self.keep_busy(crew);
         let selling: Vec<usize> = selling(crew).collect();
-        if selling.len() < 2 {
+        if self.moments.last().is_none_or(|moment| self.share(crew) < *moment) || selling.len() < 2 {
             return Ok(None);
         }
-        let victim = selling[self.rng.random_range(0..selling.len())];
-        if !self.kill_at_work(crew, victim)? {
+        let cannot = |error: io::Error| Failure::caused("a worker cannot be killed", &error);
+        let mut at_work = Vec::new();
+        for worker in selling {
+            if self.requests_in_flight(worker).map_err(cannot)? > 0 {
+                at_work.push(worker);
+            }
+        }
+        if at_work.is_empty() {
             return Ok(None);
         }
+        let victim = at_work[self.rng.random_range(0..at_work.len())];
+        if !self.stop_at_work(crew, victim).map_err(cannot)? {
+            return Ok(None);
+        }
+        let answered = crew.progress().requests;
+        course.killed(victim + 1)?;
+        crew.members[victim].kill(State::Killed).map_err(cannot)?;
         self.moments.pop();
-        Ok(Some(victim + 1))
+        Ok(Some(Kill { worker: victim + 1, answered }))
+    }
+
+    /// When all buyers who came in are through, nobody has a request in flight, and nobody ever will: calls in the next
+    /// ones.
+    fn keep_busy(&mut self, crew: &mut Crew) {
+        let started = |at: usize| crew.members[at].progress.started;
+        let idle = selling(crew).all(|at| crew.members[at].progress.finished == started(at));
+        let now: (usize, u64) = selling(crew).fold((0, 0), |(live, sum), at| (live + 1, sum + started(at)));
+        if idle && now.1 > 0 && self.called_at != Some(now) {
+            self.called_at = Some(now);
+            crew.call_one_each();
+        }
     }
 
     /// The share of the answers so far in what there will be in the end: each buyer whom the survivors serve asks as
@@ -78,26 +123,24 @@ impl Killer {
         if answered == 0.0 || live == 0.0 { 0.0 } else { answered / (answered + to_come * self.survivors / live) }
     }
 
-    /// Stops the process, looks into its log, and kills it if a request is sent and not answered.
-    fn kill_at_work(&mut self, crew: &mut Crew, victim: usize) -> io::Result<bool> {
-        let member = &mut crew.members[victim];
-        let Some(child) = member.process() else { return Ok(false) };
+    fn requests_in_flight(&mut self, worker: usize) -> io::Result<usize> {
+        let log = match self.logs.entry(worker) {
+            Entry::Occupied(log) => log.into_mut(),
+            Entry::Vacant(none) => none.insert(InFlight::watch(&log::path(&self.dir, worker as u32 + 1))?),
+        };
+        log.count()
+    }
+
+    /// Stops the process, and lets it go on if it has no request in flight any more.
+    fn stop_at_work(&mut self, crew: &mut Crew, victim: usize) -> io::Result<bool> {
+        let Some(child) = crew.members[victim].process() else { return Ok(false) };
         let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return Ok(false) };
         kill_process(pid, Signal::STOP)?;
-        let log = match self.logs.remove(&victim) {
-            Some(log) => Ok(log),
-            None => InFlight::watch(&log::path(&self.dir, victim as u32 + 1)),
-        };
-        let at_work =
-            stands_still(pid) && log.and_then(|log| self.logs.entry(victim).insert_entry(log).get_mut().count())? > 0;
+        let at_work = stands_still(pid) && self.requests_in_flight(victim)? > 0;
         if !at_work {
             kill_process(pid, Signal::CONT)?;
-            return Ok(false);
         }
-        child.kill()?;
-        child.wait()?;
-        member.state = State::Killed;
-        Ok(true)
+        Ok(at_work)
     }
 }
 

@@ -1,7 +1,8 @@
 //! How a worker and the parent talk: lines on pipes between processes, a channel inside one.
 //!
-//! The parent writes the orders, then `go`, and `open` when everybody is killed who should be; the worker writes `ready`, then `progress <numbers>` about ten times a
-//! second, and `done <numbers>` at its end.
+//! The parent writes the orders, then `go`. While workers are to be killed, buyers are held back: each `one` calls one
+//! of them in, and `open` all the others. The worker writes `ready`, then `progress <numbers>` ten times a second, or
+//! far more often while workers are to be killed, and `done <numbers>` at its end.
 
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, mpsc};
@@ -9,6 +10,13 @@ use std::thread;
 
 use crate::gate::Gate;
 use crate::meter::{NUMBERS, Progress};
+
+/// The line that starts everybody.
+pub(crate) const GO: &str = "go";
+/// The line that calls in one of those who are held back.
+pub(crate) const ONE: &str = "one";
+/// The line that lets everybody in.
+pub(crate) const OPEN: &str = "open";
 
 /// What a worker tells the parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +68,8 @@ pub(crate) trait Link: Send {
     fn tell(&mut self, message: Message) -> io::Result<()>;
     /// Waits for the start.
     fn wait_for_go(&mut self) -> io::Result<()>;
-    /// Opens the gate as soon as the parent says so.
-    fn open_later(&mut self, gate: Arc<Gate>);
+    /// Works the gate as the parent says.
+    fn work_gate(&mut self, gate: Arc<Gate>);
 }
 
 /// Standard input and output.
@@ -78,14 +86,14 @@ impl Link for Pipes {
     fn wait_for_go(&mut self) -> io::Result<()> {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line)?;
-        if line.trim() == "go" { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        if line.trim() == GO { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    fn open_later(&mut self, gate: Arc<Gate>) {
+    fn work_gate(&mut self, gate: Arc<Gate>) {
         thread::spawn(move || {
-            let mut line = String::new();
+            let lines = io::stdin().lock().lines().map_while(Result::ok);
+            lines.take_while(|line| line == ONE).for_each(|_| gate.call_one());
             // Also when the parent is gone: whoever waits must not wait for ever.
-            let _ = io::stdin().lock().read_line(&mut line);
             gate.open();
         });
     }
@@ -109,7 +117,7 @@ impl Link for Channels {
         self.go.recv().map_err(|_| io::ErrorKind::UnexpectedEof.into())
     }
 
-    fn open_later(&mut self, gate: Arc<Gate>) {
+    fn work_gate(&mut self, gate: Arc<Gate>) {
         // Nobody is killed in the parent's own process.
         gate.open();
     }

@@ -3,19 +3,24 @@
 //! One line for each event, fields separated by tabs (no id has one), the lines of a reservation last:
 //!
 //! ```text
-//! flash_sale log 1
+//! flash_sale log 2
 //! S  <operation>  hold     <reservation>  <customer>  <line> ...     a request is about to be sent
 //! S  <operation>  confirm  <reservation>  <customer>
 //! S  <operation>  release  <reservation>  <customer>
+//! R  <operation>  ...                                                the same again, to find out what became of it
 //! A  <operation>  <latency, µs>  ok       <line> ...                 it was carried out
-//! A  <operation>  <latency, µs>  no       <why>                      it was refused
-//! A  <operation>  <latency, µs>  failed                              it was not carried out
+//! A  <operation>  <latency, µs>  no       <why>                      this sending was refused
+//! A  <operation>  <latency, µs>  busy     <why>                      the same, because of load
+//! A  <operation>  <latency, µs>  never    <why>                      it was refused for good: the answer to an R
+//! A  <operation>  <latency, µs>  failed                              this sending was not carried out
 //! A  <operation>  <latency, µs>  unknown                             it may have been carried out
+//! E                                                                  the worker has ended
 //! ```
 //!
 //! A line is `t=<ticket>`, `p=<quantity>=<pool>` or, where the library chooses, `n=<quantity>=<area>`. The same request
-//! may be sent several times. Each line is one `write(2)` before anything else happens, so that it outlives a
-//! `SIGKILL`; what follows the last line break was cut off and never happened.
+//! may be sent several times, and a refusal says nothing of earlier times, unless it is for good. Each line is one
+//! `write(2)` before anything else happens, so that it outlives a `SIGKILL`; what follows the last line break was cut
+//! off and never happened. Only the log of a worker that was killed may lack answers, and its end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -27,11 +32,18 @@ use ticket_reservation::domain::{Action, Command, Lines, OperationId, Receipt};
 use ticket_reservation::ports::StoreErrorKind;
 
 /// The first line of every log.
-pub(crate) const HEADER: &str = "flash_sale log 1";
+pub(crate) const HEADER: &str = "flash_sale log 2";
+/// The last line of the log of a worker that was not killed.
+pub(crate) const END: &str = "E";
 
-/// Where worker number `worker` (from 1) writes its log.
+/// The name of the log of worker number `worker`, from 1.
+pub(crate) fn name(worker: u32) -> String {
+    format!("worker-{worker}.log")
+}
+
+/// Where that worker writes it.
 pub(crate) fn path(dir: &Path, worker: u32) -> PathBuf {
-    dir.join(format!("worker-{worker}.log"))
+    dir.join(name(worker))
 }
 
 /// An open log.
@@ -50,10 +62,11 @@ impl Log {
         Ok(log)
     }
 
-    /// A request is about to be sent.
-    pub(crate) fn sent(&self, command: &Command) -> io::Result<()> {
+    /// A request is about to be sent, or sent again to be resolved.
+    pub(crate) fn sent(&self, command: &Command, resolves: bool) -> io::Result<()> {
         self.write(|line| {
-            put(line, format_args!("S\t{}\t{}", command.operation, command.kind().name()));
+            let what = if resolves { "R" } else { "S" };
+            put(line, format_args!("{what}\t{}\t{}", command.operation, command.kind().name()));
             match &command.action {
                 Action::Hold(hold) => {
                     put(line, format_args!("\t{}\t{}", hold.reservation, hold.customer));
@@ -74,6 +87,7 @@ impl Log {
     pub(crate) fn answered(
         &self,
         operation: OperationId,
+        resolves: bool,
         latency_us: u64,
         answer: &Result<Receipt, BookingError>,
     ) -> io::Result<()> {
@@ -86,13 +100,25 @@ impl Log {
                         put_lines(line, &reservation.lines);
                     }
                 }
-                Err(BookingError::Rejected(rejection)) => put(line, format_args!("\tno\t{}", rejection.kind())),
+                Err(BookingError::Rejected(rejection)) => {
+                    let refused = match rejection {
+                        why if why.is_about_load() => "busy",
+                        _ if resolves => "never",
+                        _ => "no",
+                    };
+                    put(line, format_args!("\t{refused}\t{}", rejection.kind()));
+                }
                 Err(BookingError::Failed(error)) if error.kind() != StoreErrorKind::Unknown => {
                     put(line, format_args!("\tfailed"));
                 }
                 Err(_) => put(line, format_args!("\tunknown")),
             }
         })
+    }
+
+    /// The worker has served its buyers, and nobody waits for an answer any more.
+    pub(crate) fn ended(&self) -> io::Result<()> {
+        self.write(|line| line.extend_from_slice(END.as_bytes()))
     }
 
     fn write(&self, fill: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {

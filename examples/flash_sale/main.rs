@@ -6,22 +6,23 @@
 //! ```
 //!
 //! The parent process prepares a store, starts workers that embed the crate and serve buyers, and afterwards compares
-//! the store with the workers' logs. Exit code: 0 when the audit holds, 1 when it does not or something broke, 2 when
+//! the store with the workers' logs. The result goes to standard output, everything else to standard error. Exit code: 0 when the audit holds, 1 when it does not or something broke, 2 when
 //! what was asked for cannot be done.
 
 mod args;
 mod audit;
 mod buyer;
+mod course;
 mod crew;
 mod demand;
 mod desk;
 mod display;
 mod failure;
+mod folder;
 mod gate;
 mod grants_all;
 mod hall;
 mod in_flight;
-mod journal;
 mod killer;
 mod link;
 mod log;
@@ -34,6 +35,8 @@ mod runtime;
 mod sale;
 mod stores;
 mod table;
+mod terminal;
+mod watch;
 mod worker;
 
 use std::io::{self, BufRead};
@@ -42,6 +45,7 @@ use std::process::ExitCode;
 use crate::args::{Args, Command};
 use crate::failure::Failure;
 use crate::link::Pipes;
+use crate::terminal::tell;
 
 fn main() -> ExitCode {
     let done = match args::parse() {
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
-            eprintln!("flash_sale: {failure}");
+            tell(format_args!("flash_sale: {failure}"));
             ExitCode::from(failure.code())
         }
     }

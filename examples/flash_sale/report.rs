@@ -39,6 +39,9 @@ pub(crate) struct Report {
     pub(crate) unrequested_sold: u64,
     pub(crate) unknown: usize,
     pub(crate) rejected: BTreeMap<String, u64>,
+    /// No refusal, and not among the promised figures: for people alone.
+    #[serde(skip)]
+    pub(crate) store_failed: u64,
     pub(crate) latency_ms: Latency,
     pub(crate) batches: Batches,
     pub(crate) lock_acquisitions: u64,
@@ -97,6 +100,7 @@ impl Report {
             unrequested_sold: audited.findings.unrequested_sold,
             unknown: audited.journal.unknown(),
             rejected: audited.journal.rejected.clone(),
+            store_failed: audited.journal.failed,
             latency_ms: Latency::of(&audited.journal.latencies_us),
             batches: Batches {
                 commits: progress.commits,

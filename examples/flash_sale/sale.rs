@@ -33,6 +33,7 @@ pub(crate) struct Sale {
     pub(crate) pay_ms: u64,
     pub(crate) combining: bool,
     pub(crate) kill_workers: u32,
+    pub(crate) stall_s: u64,
     pub(crate) hall: Hall,
 }
 
@@ -47,6 +48,11 @@ impl Sale {
     /// is slow on purpose must not make everybody so.
     pub(crate) fn hold_ttl(&self) -> Duration {
         if self.pay_ms == 0 { Duration::from_secs(60) } else { Duration::from_millis(2_000 + 2 * self.pay_ms) }
+    }
+
+    /// How long nothing may happen at all: longer than anybody pays, comes too late, or waits for an answer.
+    pub(crate) fn silence_max(&self) -> Duration {
+        self.hold_ttl().mul_f64(1.1) + Duration::from_millis(self.wait_ms) + Duration::from_secs(self.stall_s)
     }
 
     /// The same for every process.

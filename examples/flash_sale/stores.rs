@@ -1,6 +1,7 @@
-//! Which stores and locks are compiled in. The one place of the example that names adapters.
+//! Which stores and locks are compiled in. The one place where the selling side names adapters.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use ticket_reservation::adapters::memory::MemoryRepository;
@@ -11,21 +12,23 @@ use crate::failure::Failure;
 use crate::grants_all::GrantsAll;
 use crate::sale::Sale;
 
-/// Refuses what this build cannot do.
-pub(crate) fn check(store: StoreKind, lock: LockKind) -> Result<(), Failure> {
+/// Refuses a store that this build does not have.
+pub(crate) fn check_store(store: StoreKind) -> Result<(), Failure> {
     match store {
-        StoreKind::Memory => {}
-        StoreKind::Sqlite if sqlite::COMPILED_IN => {}
-        StoreKind::Sqlite => {
-            return Err(Failure::usage(
-                "--store sqlite, the default, is not compiled in: add --features sqlite, or use --store memory \
-                 --processes 1",
-            ));
-        }
+        StoreKind::Memory => Ok(()),
+        StoreKind::Sqlite if sqlite::COMPILED_IN => Ok(()),
+        StoreKind::Sqlite => Err(Failure::usage(
+            "--store sqlite, the default, is not compiled in: add --features sqlite, or use --store memory \
+             --processes 1",
+        )),
         StoreKind::Postgres | StoreKind::Mssql => {
-            return Err(Failure::usage(format!("--store {} is not compiled in yet", name(store))));
+            Err(Failure::usage(format!("--store {} is not compiled in yet", name(store))))
         }
     }
+}
+
+/// Refuses a lock that this build does not have.
+pub(crate) fn check_lock(lock: LockKind) -> Result<(), Failure> {
     match lock {
         LockKind::None | LockKind::GrantsAll => Ok(()),
         LockKind::Sqlite if sqlite::COMPILED_IN => Ok(()),
@@ -40,12 +43,23 @@ pub(crate) fn check(store: StoreKind, lock: LockKind) -> Result<(), Failure> {
 pub(crate) fn shared_url(store: StoreKind, url: &str) -> Result<String, Failure> {
     match store {
         StoreKind::Sqlite => {
-            let file = std::path::absolute(url.strip_prefix("sqlite:").unwrap_or(url));
-            let file = file.map_err(|error| Failure::usage(format!("--store-url {url:?} cannot be used: {error}")))?;
+            let unusable = |why: &dyn Display| Failure::usage(format!("--store-url {url:?} cannot be used: {why}"));
+            let file = absolute(url.strip_prefix("sqlite:").unwrap_or(url)).map_err(|error| unusable(&error))?;
+            if file.is_dir() {
+                return Err(unusable(&"it is a folder, not a file"));
+            }
+            if !file.parent().is_some_and(Path::is_dir) {
+                return Err(unusable(&"there is no such folder"));
+            }
             Ok(file.display().to_string())
         }
         _ => Ok(url.to_owned()),
     }
+}
+
+/// The file of a sale's store that is one.
+pub(crate) fn file(sale: &Sale, dir: &Path) -> PathBuf {
+    sale.store_url.as_deref().map_or_else(|| dir.join("store.db"), PathBuf::from)
 }
 
 /// An open store.
@@ -73,27 +87,18 @@ impl Store {
     }
 }
 
-/// Opens the sale's store on a connection of its own, and makes it when there is none.
+/// Opens the sale's store, and makes it when there is none.
 pub(crate) fn open(sale: &Sale, dir: &Path) -> Result<Store, Failure> {
-    check(sale.store, LockKind::None)?;
+    check_store(sale.store)?;
     match sale.store {
         StoreKind::Memory => Ok(Store::new(MemoryRepository::new(), |_| Box::pin(async {}))),
-        _ => sqlite::open(sale, dir),
-    }
-}
-
-/// Opens the store of a sale that is over.
-pub(crate) fn open_kept(sale: &Sale, dir: &Path) -> Result<Store, Failure> {
-    check(sale.store, LockKind::None)?;
-    match sale.store {
-        StoreKind::Memory => Err(Failure::usage("this sale's store was in memory, and ended with it")),
-        _ => sqlite::open_kept(sale, dir),
+        _ => sqlite::open(&file(sale, dir)),
     }
 }
 
 /// Opens the sale's lock.
 pub(crate) fn lock(sale: &Sale, dir: &Path, runtime: &Arc<dyn Runtime>) -> Result<Option<Arc<dyn Lock>>, Failure> {
-    check(StoreKind::Memory, sale.lock)?;
+    check_lock(sale.lock)?;
     match sale.lock {
         LockKind::None => Ok(None),
         LockKind::GrantsAll => Ok(Some(Arc::new(GrantsAll::default()))),
@@ -103,38 +108,22 @@ pub(crate) fn lock(sale: &Sale, dir: &Path, runtime: &Arc<dyn Runtime>) -> Resul
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
-    use std::path::PathBuf;
-
     use ticket_reservation::adapters::sqlite::{SqliteLock, SqliteRepository};
 
     use super::*;
 
     pub(super) const COMPILED_IN: bool = true;
 
-    pub(super) fn open(sale: &Sale, dir: &Path) -> Result<Store, Failure> {
-        let file = file(sale, dir);
-        let store = SqliteRepository::builder(&file).open();
+    pub(super) fn open(file: &Path) -> Result<Store, Failure> {
+        let store = SqliteRepository::builder(file).open();
         let store = store.map_err(|error| Failure::caused(format!("the store {}", file.display()), &error))?;
         Ok(Store::new(store, |store| Box::pin(store.close())))
-    }
-
-    pub(super) fn open_kept(sale: &Sale, dir: &Path) -> Result<Store, Failure> {
-        let file = file(sale, dir);
-        if !file.is_file() {
-            return Err(Failure::usage(format!("the sale's store {} is gone", file.display())));
-        }
-        open(sale, dir)
     }
 
     pub(super) fn lock(dir: &Path, runtime: &Arc<dyn Runtime>) -> Result<Arc<dyn Lock>, Failure> {
         let file = dir.join("lock.db");
         let lock = SqliteLock::builder(&file, Arc::clone(runtime)).open();
         Ok(Arc::new(lock.map_err(|error| Failure::caused(format!("the lock {}", file.display()), &error))?))
-    }
-
-    fn file(sale: &Sale, dir: &Path) -> PathBuf {
-        let url = sale.store_url.as_deref();
-        url.map_or_else(|| dir.join("store.db"), PathBuf::from)
     }
 }
 
@@ -144,12 +133,8 @@ mod sqlite {
 
     pub(super) const COMPILED_IN: bool = false;
 
-    pub(super) fn open(_: &Sale, _: &Path) -> Result<Store, Failure> {
+    pub(super) fn open(_: &Path) -> Result<Store, Failure> {
         Err(Failure::usage("--store sqlite is not compiled in: add --features sqlite"))
-    }
-
-    pub(super) fn open_kept(sale: &Sale, dir: &Path) -> Result<Store, Failure> {
-        open(sale, dir)
     }
 
     pub(super) fn lock(_: &Path, _: &Arc<dyn Runtime>) -> Result<Arc<dyn Lock>, Failure> {

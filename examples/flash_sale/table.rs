@@ -1,8 +1,5 @@
 //! The end of a sale on the terminal: a table, and the verdict in one line.
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal};
-
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::args::{ContentionKind, LockKind, name};
@@ -10,6 +7,7 @@ use crate::audit::Audited;
 use crate::display::grouped;
 use crate::report::Report;
 use crate::sale::Sale;
+use crate::terminal::Stream;
 
 /// What is about to be sold, and how.
 pub(crate) fn heading(sale: &Sale) -> String {
@@ -30,7 +28,7 @@ pub(crate) fn heading(sale: &Sale) -> String {
         "{} · {seats} seats · {standing} standing\n\
          {buyers} buyers · {processes} × {concurrency} at once · demand {} · seed {seed}\n\
          store {} · {lock} · {contention}{combining}",
-        painted(&hall.name, "1"),
+        Stream::Error.painted(&hall.name, "1"),
         name(*demand),
         name(sale.store),
     )
@@ -53,6 +51,9 @@ pub(crate) fn table(report: &Report) -> String {
     for (kind, refused) in &report.rejected {
         row(&format!("  {}", kind.replace('_', " ")), count(*refused), String::new());
     }
+    if report.store_failed > 0 {
+        row("store failed", count(report.store_failed), String::new());
+    }
     let ms = |value: f64| format!("{value:.1}");
     let latency = [("p50", latency_ms.p50), ("p95", latency_ms.p95), ("p99", latency_ms.p99), ("max", latency_ms.max)];
     for (name, value) in latency {
@@ -71,19 +72,20 @@ pub(crate) fn table(report: &Report) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// The audit's verdict, after what it found.
-pub(crate) fn verdict(audited: &Audited) -> String {
+/// The audit's verdict, after what it found, in lines for a stream.
+pub(crate) fn verdict(audited: &Audited, stream: Stream) -> String {
     let findings = &audited.findings;
     let read = format!(
         "{} reservations, {} changes and {} answers compared in {:.1} s",
         grouped(audited.reservations as u64),
-        grouped(audited.changes),
+        grouped(audited.changes as u64),
         grouped(audited.journal.latencies_us.len() as u64),
         audited.took.as_secs_f64(),
     );
     if audited.passed() {
-        let holds = "nothing sold twice, nothing acknowledged lost, nothing sold unasked";
-        return format!("{} {holds}\n  {read}", painted("✔ audit passed:", "1;32"));
+        let holds = "nothing sold twice, nothing acknowledged lost, nothing sold unasked,\n  \
+                     pools within capacity, all or nothing, and the change feed tells the same story";
+        return format!("{} {holds}\n  {read}\n", stream.painted("✔ audit passed:", "1;32"));
     }
     let mut text: String = findings.lines.iter().map(|line| format!("  {line}\n")).collect();
     if findings.untold() > 0 {
@@ -93,14 +95,5 @@ pub(crate) fn verdict(audited: &Audited) -> String {
         "{} sold twice, {} acknowledged and lost, {} sold unasked, {} other",
         findings.double_booked, findings.lost_acknowledged, findings.unrequested_sold, findings.other,
     );
-    format!("{text}{} {counts}\n  {read}", painted("✘ audit failed:", "1;31"))
-}
-
-/// In colour, where there is somebody to see it.
-fn painted(text: impl Display, code: &str) -> String {
-    if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        format!("\x1b[{code}m{text}\x1b[0m")
-    } else {
-        text.to_string()
-    }
+    format!("{text}{} {counts}\n  {read}\n", stream.painted("✘ audit failed:", "1;31"))
 }

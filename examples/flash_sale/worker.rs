@@ -1,10 +1,10 @@
 //! One of the sale's processes: serves its share of the buyers with the crate embedded.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ticket_reservation::booking::{BookingService, Contention, Limits, LockPolicy, LockScope};
+use ticket_reservation::booking::{BookingService, Contention, Drained, Limits, LockPolicy, LockScope};
 use ticket_reservation::ports::{Repository, Runtime};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -50,7 +50,7 @@ async fn serve(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut 
         tokio::spawn(sweep(desk.service.clone()));
     }
     let gate = Arc::new(Gate::of(sale));
-    link.open_later(Arc::clone(&gate));
+    link.work_gate(Arc::clone(&gate));
     let mut buyers = let_buyers_in(&desk, &gate, orders);
     // A parent that waits for the moment to kill somebody looks more often.
     let mut tick = tokio::time::interval(Duration::from_millis(if sale.kill_workers > 0 { 2 } else { 100 }));
@@ -66,7 +66,10 @@ async fn serve(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut 
             },
         }
     }
-    desk.service.shutdown(SHUTDOWN).await;
+    if desk.service.shutdown(SHUTDOWN).await != Drained::Completely {
+        return Err(Failure::broken("the service does not come to rest"));
+    }
+    desk.log.ended().map_err(|error| Failure::caused("the log", &error))?;
     link.tell(Message::Done(desk.meter.progress())).map_err(parent_is_gone)
 }
 
@@ -79,8 +82,7 @@ fn let_buyers_in(desk: &Arc<Desk>, gate: &Arc<Gate>, orders: &Orders) -> JoinSet
         let (desk, gate) = (Arc::clone(desk), Arc::clone(gate));
         buyers.spawn(async move {
             loop {
-                let (number, _place) = gate.enter().await;
-                let index = first + u64::from(number) * step;
+                let index = first + u64::from(gate.enter().await) * step;
                 if index >= all {
                     break;
                 }
@@ -105,7 +107,7 @@ fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Result<Des
         demand: Demand::new(&sale.hall, sale.demand).map_err(|error| Failure::caused("the plan", &error))?,
         log: Log::create(&path).map_err(|error| Failure::caused(format!("the log {}", path.display()), &error))?,
         meter,
-        uncertain: std::sync::Mutex::default(),
+        uncertain: Mutex::default(),
         seed: sale.seed,
         pay: Duration::from_millis(sale.pay_ms),
         hold_ttl: sale.hold_ttl(),

@@ -2,12 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[cfg(feature = "sqlite")]
+pub(crate) mod kept;
+
 use std::env::{self, consts::EXE_SUFFIX};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::SystemTime;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -19,14 +21,16 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
+/// The example with these arguments.
+pub(crate) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments);
+    command
+}
+
 /// Runs the example with these arguments.
 pub(crate) fn flash_sale<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Run {
-    let output = Command::new(program()).args(arguments).output().expect("the example runs");
-    Run {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
+    Run::from(command(arguments).output().expect("the example runs"))
 }
 
 /// Runs it with the arguments in `line`, separated by blanks.
@@ -36,6 +40,11 @@ pub(crate) fn run(line: &str) -> Run {
 
 /// Runs a sale and reads its JSON. It must have passed its audit, with nothing else on standard output.
 pub(crate) fn sale(line: &str) -> Value {
+    run_sale(line).0
+}
+
+/// The same, with everything that was said.
+pub(crate) fn run_sale(line: &str) -> (Value, Run) {
     let run = run(&format!("{line} --json"));
     assert_eq!(run.code, Some(0), "{line}\n{}", run.stderr);
     assert_eq!(run.stdout.lines().count(), 1, "{line}\n{}", run.stdout);
@@ -44,7 +53,17 @@ pub(crate) fn sale(line: &str) -> Value {
     for count in ["double_booked", "lost_acknowledged", "unrequested_sold"] {
         assert_eq!(report[count], 0, "{line}\n{}", run.stderr);
     }
-    report
+    (report, run)
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
 }
 
 impl Run {
@@ -57,23 +76,26 @@ impl Run {
     }
 }
 
-/// The example beside this test, as `cargo test` builds both.
+/// The example beside this test, as `cargo test` builds both. `cargo test --test` alone does not build it again.
 fn program() -> PathBuf {
     let test = env::current_exe().expect("the path of this test");
     let profile = test.ancestors().nth(2).expect("the folder of the profile");
     let program = profile.join("examples").join(format!("flash_sale{EXE_SUFFIX}"));
     let how = "build it with the features of this test: cargo build --example flash_sale";
-    let built = fs::metadata(&program).and_then(|it| it.modified());
-    let built = built.unwrap_or_else(|_| panic!("{} is missing; {how}", program.display()));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/flash_sale");
-    assert!(built >= newest(&source), "{} is older than its source; {how}", program.display());
+    let changed = |path: &Path| fs::metadata(path).and_then(|it| it.modified());
+    let built = changed(&program).unwrap_or_else(|_| panic!("{} is missing; {how}", program.display()));
+    // A source that is gone is one that was changed.
+    let is_older = |source: &PathBuf| changed(source).is_ok_and(|changed| changed <= built);
+    assert!(sources(&program).iter().all(is_older), "{} is older than its source; {how}", program.display());
     program
 }
 
-fn newest(folder: &Path) -> SystemTime {
-    let entries = fs::read_dir(folder).expect("the example's source").map(|entry| entry.expect("an entry").path());
-    let changed = |path: PathBuf| {
-        if path.is_dir() { newest(&path) } else { fs::metadata(&path).and_then(|it| it.modified()).expect("its time") }
-    };
-    entries.map(changed).max().expect("some source")
+/// What cargo built it from, the library's source included: the file beside it says so, as for make.
+fn sources(program: &Path) -> Vec<PathBuf> {
+    let list = fs::read_to_string(program.with_extension("d")).expect("the list of its sources");
+    let (_, sources) = list.lines().next().and_then(|line| line.split_once(": ")).expect("its sources");
+    let spaces = sources.replace("\\ ", "\0");
+    let sources: Vec<PathBuf> = spaces.split(' ').map(|path| PathBuf::from(path.replace('\0', " "))).collect();
+    assert!(sources.len() > 50, "too few sources: {list}");
+    sources
 }

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use ticket_reservation::domain::TicketId;
-
 /// How many findings are told in full.
 const LINES_MAX: usize = 20;
 
@@ -29,7 +27,7 @@ pub(crate) struct Findings {
     pub(crate) other: u64,
     /// The first findings, each in one line.
     pub(crate) lines: Vec<String>,
-    sold_twice: HashSet<TicketId>,
+    sold_twice: HashSet<String>,
 }
 
 impl Findings {
@@ -47,8 +45,8 @@ impl Findings {
     }
 
     /// A ticket was sold twice. Counted once, however often it shows.
-    pub(crate) fn sold_twice(&mut self, ticket: &TicketId, line: impl Into<String>) {
-        if self.sold_twice.insert(ticket.clone()) {
+    pub(crate) fn sold_twice(&mut self, ticket: &str, line: impl Into<String>) {
+        if self.sold_twice.insert(ticket.to_owned()) {
             self.add(Wrong::DoubleBooked, line);
         }
     }

@@ -1,26 +1,34 @@
-//! The audit: compares the store, read through its own connection, with what every worker wrote down.
+//! The audit: compares the store, read through a connection and statements of its own, with what every worker wrote
+//! down.
 //!
-//! It knows the repository port and the logs, and nothing of how the crate works inside.
+//! It judges by the tables and the logs alone, and shares nothing with the crate that wrote them: [`books`] are plain
+//! rows, and each file beside it is one promise that they must keep.
 
 mod books;
+mod event;
 mod feed;
 mod findings;
+mod journal;
+mod lines;
+mod operations;
 mod places;
 mod pools;
 mod promises;
+mod store;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ticket_reservation::domain::ReservationState;
 use ticket_reservation::ports::Repository;
 
-use self::books::Books;
+use self::books::{Books, Place, ReservationState};
 pub(crate) use self::findings::Findings;
 use self::findings::Wrong;
+pub(crate) use self::journal::Journal;
 use self::places::Plan;
+use crate::course::Course;
 use crate::failure::Failure;
-use crate::journal::Journal;
+use crate::runtime::unix_time;
 use crate::sale::Sale;
 
 /// What an audit says.
@@ -34,7 +42,7 @@ pub(crate) struct Audited {
     pub(crate) seats_sold: u64,
     pub(crate) standing_sold: u64,
     pub(crate) reservations: usize,
-    pub(crate) changes: u64,
+    pub(crate) changes: usize,
     pub(crate) took: Duration,
 }
 
@@ -45,37 +53,51 @@ impl Audited {
     }
 }
 
-/// Audits the sale in `dir` against the store behind `repository`.
-pub(crate) async fn audit(sale: &Sale, dir: &Path, repository: &dyn Repository) -> Result<Audited, Failure> {
+/// Audits the sale in `dir`. A store in the memory of this process is read through `memory`.
+pub(crate) async fn audit(sale: &Sale, dir: &Path, memory: Option<&dyn Repository>) -> Result<Audited, Failure> {
     let start = Instant::now();
-    let store_failed = |error| Failure::caused("the audit cannot read the store", &error);
-    let unusable = |error| Failure::usage(format!("the sale's plan has an unusable id: {error}"));
-    let event = sale.event()?;
-    let seats: Plan = sale.hall.tickets().map_err(unusable)?.into_iter().collect();
-    let standing = sale.hall.pools().map_err(unusable)?;
-    let journal = Journal::read(dir, sale.processes).map_err(|error| Failure::caused("the logs", &error))?;
-    let books = Books::read(repository, &event).await.map_err(store_failed)?;
+    let course = Course::read(dir)?;
+    let journal =
+        Journal::read(dir, sale.processes, &course.killed).map_err(|error| Failure::caused("the logs", &error))?;
+    let books = store::read(sale, dir, memory, &journal).await?;
+    let findings = compare(sale, &books, &journal);
 
-    let mut findings = Findings::default();
-    for flaw in &journal.flaws {
-        findings.add(Wrong::Other, flaw.clone());
-    }
-    places::check(&books, &seats, &journal, &mut findings);
-    pools::check(&books, &standing, &mut findings);
-    promises::check(&books, &journal, &seats, &mut findings);
-    let changes = feed::check(repository, &event, &books, &mut findings).await.map_err(store_failed)?;
-
-    let booked = || books.reservations.values().filter(|(_, found)| found.state == ReservationState::Booked);
-    let seats_sold = booked().map(|(_, found)| found.lines.tickets().len() as u64).sum();
-    let places: u64 = booked().map(|(_, found)| u64::from(found.lines.places())).sum();
+    let booked = || books.reservations.values().filter(|row| row.content.state == ReservationState::Booked);
+    let seats_sold = booked().map(|row| row.content.lines.tickets.len() as u64).sum();
+    let standing = booked().flat_map(|row| &row.content.lines.pools).map(|(_, quantity)| *quantity);
     Ok(Audited {
         bookings: booked().count() as u64,
         seats_sold,
-        standing_sold: places - seats_sold,
+        standing_sold: u64::try_from(standing.sum::<i64>()).unwrap_or(0),
         reservations: books.reservations.len(),
-        changes,
+        changes: books.changes.len(),
         took: start.elapsed(),
         findings,
         journal,
     })
+}
+
+fn compare(sale: &Sale, books: &Books, journal: &Journal) -> Findings {
+    // A clock that was set back since must not make holds look alive that had lapsed.
+    let now = unix_time().as_micros().max(books.decided_last().unwrap_or(i64::MIN));
+    let seats: Plan = sale
+        .hall
+        .places()
+        .map(|(seat, area, row, number)| {
+            (seat.to_owned(), Place { area: area.to_owned(), row: row.into(), number: number.into() })
+        })
+        .collect();
+    let standing = sale.hall.standing_places();
+    let mut findings = Findings::default();
+    for flaw in &journal.flaws {
+        findings.add(Wrong::Other, flaw.clone());
+    }
+    places::check(books, &seats, journal, now, &mut findings);
+    pools::check(books, standing, &mut findings);
+    promises::check(books, journal, &seats, &mut findings);
+    lines::check(books, &sale.event, &mut findings);
+    operations::check(books, journal, &mut findings);
+    event::check(books, &mut findings);
+    feed::check(books, &mut findings);
+    findings
 }

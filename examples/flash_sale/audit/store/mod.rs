@@ -1,0 +1,34 @@
+//! Reads a sale's store into [`Books`], in a way of the audit's own for each kind of store.
+
+mod port;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::path::Path;
+
+use ticket_reservation::ports::Repository;
+
+use super::books::Books;
+use super::journal::Journal;
+use crate::args::{StoreKind, name};
+use crate::failure::Failure;
+use crate::sale::Sale;
+
+/// Reads everything about the sale's event. Nobody may write meanwhile. What lives in the memory of this process is
+/// read through `memory`.
+pub(crate) async fn read(
+    sale: &Sale,
+    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only files are in it"))] dir: &Path,
+    memory: Option<&dyn Repository>,
+    journal: &Journal,
+) -> Result<Books, Failure> {
+    match (sale.store, memory) {
+        (StoreKind::Memory, Some(repository)) => port::read(repository, &sale.event()?, journal)
+            .await
+            .map_err(|error| Failure::caused("the audit cannot read the store", &error)),
+        (StoreKind::Memory, None) => Err(Failure::usage("this sale's store was in memory, and ended with it")),
+        #[cfg(feature = "sqlite")]
+        (StoreKind::Sqlite, _) => sqlite::read(sale, dir),
+        (other, _) => Err(Failure::usage(format!("a {} store cannot be read by this build", name(other)))),
+    }
+}
