@@ -8,7 +8,7 @@ use crate::sale::Sale;
 
 /// Of all requests that a sale will have in the end, about so many are made by those who come in freely: more than
 /// have to be answered before the last worker is killed (see [`Killer`](crate::killer::Killer)), and not many more.
-const FREE_SHARE: f64 = 0.42;
+const FREE_SHARE: f64 = 0.48;
 
 /// The entrance of one worker.
 #[derive(Debug)]

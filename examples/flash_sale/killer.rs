@@ -26,7 +26,7 @@ const STOPS_WITHIN: Duration = Duration::from_millis(200);
 pub(crate) const SHARES: RangeInclusive<f64> = 0.10..=0.60;
 /// Where the moments are drawn from. How many requests there will be is only estimated until the end: an estimate that is
 /// wrong by half either way must not matter.
-const DRAWN: Range<f64> = 0.22..0.36;
+const DRAWN: Range<f64> = 0.26..0.42;
 
 /// A worker that was killed.
 #[derive(Debug, Clone, Copy)]
