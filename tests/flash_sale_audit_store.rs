@@ -74,7 +74,8 @@ fn a_live_hold_has_all_its_seats() {
     let statements = [
         format!("UPDATE reservation SET held_until = {late} WHERE reservation_id = {held}"),
         format!(
-            "UPDATE ticket SET state = 'available', reservation_id = NULL, held_until = NULL WHERE reservation_id = {held}"
+            "UPDATE ticket SET state = 'available', reservation_id = NULL, held_until = NULL
+             WHERE reservation_id = {held}"
         ),
     ];
     copy.tamper(statements).assert_finds(OTHER, "and not kept for it");

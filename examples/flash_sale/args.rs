@@ -91,7 +91,8 @@ pub(crate) struct SaleArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// How long it may take, beyond what a buyer may wait for, that nothing happens at all, in seconds
-    #[arg(long, value_name = "N", default_value_t = 60, hide = true, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "N", default_value_t = 60, hide = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) stall_s: u64,
     /// Keep the store and the logs in this folder, new or empty
     #[arg(long, value_name = "DIR")]

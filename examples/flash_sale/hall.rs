@@ -37,8 +37,8 @@ impl Hall {
         self.areas.iter().flat_map(|area| &area.rows).flatten().map(Vec::len).sum()
     }
 
-    /// Every seat with its place: area, row and number. Neighbours in a row have numbers that differ by one; at an aisle
-    /// one is left out.
+    /// Every seat with its place: area, row and number. Neighbours in a row have numbers that differ by one; at an
+    /// aisle one is left out.
     pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str, u32, u32)> {
         self.areas.iter().flat_map(|area| {
             (1..).zip(&area.rows).flat_map(move |(row, runs)| {

@@ -24,8 +24,8 @@ const STOPS_WITHIN: Duration = Duration::from_millis(200);
 
 /// Between which shares of all requests workers are killed, as it turns out in the end.
 pub(crate) const SHARES: RangeInclusive<f64> = 0.10..=0.60;
-/// Where the moments are drawn from. How many requests there will be is only estimated until the end: an estimate that is
-/// wrong by half either way must not matter.
+/// Where the moments are drawn from. How many requests there will be is only estimated until the end, mostly too low,
+/// because buyers ask more often once places run out.
 const DRAWN: Range<f64> = 0.26..0.42;
 
 /// A worker that was killed.

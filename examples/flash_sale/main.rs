@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The parent process prepares a store, starts workers that embed the crate and serve buyers, and afterwards compares
-//! the store with the workers' logs. The result goes to standard output, everything else to standard error. Exit code: 0 when the audit holds, 1 when it does not or something broke, 2 when
-//! what was asked for cannot be done.
+//! the store with the workers' logs. The result goes to standard output, everything else to standard error. Exit code:
+//! 0 when the audit holds, 1 when it does not or something broke or did not go as ordered, 2 when what was asked for
+//! cannot be done.
 
 mod args;
 mod audit;

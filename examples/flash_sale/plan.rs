@@ -1,7 +1,7 @@
 //! Reads seating plans in pretix's open format.
 //!
-//! A seat's `seat_guid` becomes its ticket's id as it is, so a plan with one that is no ticket id (longer than 64 bytes,
-//! say, or with a blank at its edge) is refused. Seats of a row are neighbours in the order of the plan, except across
+//! A seat's `seat_guid` becomes its ticket's id as it is, so a plan with one that is no ticket id (longer than 64
+//! bytes, say, or with a blank at its edge) is refused. Seats of a row are neighbours in the order of the plan, except across
 //! an aisle: a step that is clearly longer than the row's usual one.
 
 use std::collections::{HashMap, HashSet};

@@ -139,7 +139,7 @@ impl Request {
         contradiction.map_or(Ok(()), Err)
     }
 
-    /// A refusal for how busy it is, or a failure, may come after an acknowledgement: who clicks twice gets two answers.
+    /// A refusal because of load, or a failure, may come after an acknowledgement: who clicks twice gets two answers.
     fn contradiction(&self, said: &Said) -> Option<&'static str> {
         match (said, &self.acknowledged) {
             (Said::Ok(lines), Some(before)) if before != lines => Some("was acknowledged twice, with different lines"),
