@@ -23,9 +23,9 @@ pub(crate) struct Progress {
     pub(crate) started: u64,
     /// Buyers who are through.
     pub(crate) finished: u64,
-    /// Commits sent to the store.
+    /// Commits that wrote something.
     pub(crate) commits: u64,
-    /// Requests that those commits were about.
+    /// Requests that they decided.
     pub(crate) committed_requests: u64,
     /// The most requests of one commit.
     pub(crate) commit_requests_max: u64,
@@ -154,9 +154,9 @@ impl Meter {
 impl Observer for Meter {
     fn observe(&self, observation: &Observation<'_>) {
         match observation {
-            Observation::Committed { requests, conflicts, .. } => {
+            Observation::Committed { committed, requests, conflicts, .. } => {
                 let requests = *requests as u64;
-                self.commits.fetch_add(1, Relaxed);
+                self.commits.fetch_add(u64::from(*committed > 0), Relaxed);
                 self.committed_requests.fetch_add(requests, Relaxed);
                 self.commit_requests_max.fetch_max(requests, Relaxed);
                 self.conflicts.fetch_add(*conflicts as u64, Relaxed);
