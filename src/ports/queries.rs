@@ -2,7 +2,8 @@
 
 use crate::domain::{AreaId, CustomerId, EventId, Record, RecordKey, ReservationId, TicketId, Timestamp};
 
-/// Most rows of one page of a query.
+/// Most rows of one page of a query. A page that is asked for with a higher limit has so many at most, one with a limit
+/// of 0 has none; neither is an error.
 pub const PAGE_MAX: usize = 10_000;
 
 /// A position in an event's change feed, from 1. Ascending sequence is commit order.

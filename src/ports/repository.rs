@@ -82,9 +82,15 @@ pub struct Purged {
 ///   with, reads as well as writes, judged by the write itself or under a lock that keeps it true until the commit.
 ///   A group is written whole or not at all. Independent groups share the transaction; a conflict fails its own group
 ///   alone.
+/// - Losing a race for the creation of a record is a conflict of that group alone. It MUST NOT fail the groups beside it.
+/// - A write that cannot be right MUST be refused as `Permanent`, and nothing of the call is written: a record of another
+///   kind than its key, a reservation under another id than its own or of another event than the commit's, a pool that
+///   holds and books more than its capacity.
 /// - `Committed` MUST be answered only when the group is as durable as the store can make it.
 /// - Every commit MUST append one row per write, except operations, to the event's change feed in the same transaction,
 ///   with sequences that ascend in commit order without gaps: who reads the feed up to `n` misses nothing before `n`.
+/// - Records MUST be read as they were written: every `u32`, every [`Timestamp`] from the first microsecond of its range
+///   to the last (deadlines far in the future stop there), every valid id.
 /// - A failed call MUST say what is known: see [`StoreErrorKind`](crate::ports::StoreErrorKind). `load` and the queries never answer `Unknown`.
 ///
 /// - Every call MUST end, in a bounded time that the adapter documents, also when the store does not answer: the service
@@ -124,8 +130,9 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// Writes groups of decisions about one event, each whole or not at all, and answers for each in the same order.
     ///
     /// The caller guarantees that no record that one group writes stands in another one, and that records are complete
-    /// (a reservation's lines never change). A group without writes is not passed. For an event without a record only
-    /// operations and the event itself are written.
+    /// (a reservation's lines never change). What a record names exists or is written by the same group: a reservation's
+    /// tickets and pools, a ticket's reservation. A group without writes is not passed. For an event without a record
+    /// only operations and the event itself are written.
     ///
     /// # Errors
     ///
@@ -162,7 +169,8 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// [`ChangesError::Truncated`] when rows after `after` are purged.
     async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError>;
 
-    /// Lists at most `limit` holds of all events whose deadline is not after the store's clock, oldest deadline first.
+    /// Lists at most `limit` holds of all events whose deadline is not after the store's clock, oldest deadline first. It
+    /// MAY list no more than [`PAGE_MAX`](crate::ports::PAGE_MAX).
     ///
     /// # Errors
     ///
@@ -170,10 +178,12 @@ pub trait Repository: Send + Sync + fmt::Debug {
     async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError>;
 
     /// One bounded step of forgetting: removes at most `limit` operation records whose *ids* were made more than `retention`
-    /// before the store's clock, and at most `limit` feed rows decided longer ago than that, from the oldest on.
+    /// before the store's clock, and at most `limit` feed rows, of all events together, that were decided longer ago than
+    /// that. The oldest rows of an event go first, and a young one keeps those after it. A step MAY remove less; called
+    /// again and again, it removes all.
     ///
     /// The time before which operations may have been purged MUST be raised in the same transaction that removes them,
-    /// or earlier, and MUST never fall.
+    /// or earlier, and MUST never fall: a load that finds a record gone says that it may be.
     ///
     /// # Errors
     ///
