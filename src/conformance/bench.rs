@@ -1,22 +1,21 @@
 //! What a repository case works with: a fresh store, handles on it, and short ways to read and write records.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_channel::oneshot;
-
 use super::check::{Checked, Failure, ensure};
+use super::common::Common;
+use super::handles::Handles;
 use super::harness::Store;
 use super::suite;
 use crate::domain::{
-    Event, EventId, EventState, Pool, Record, RecordKey, Reservation, SalesWindow, Snapshot, Ticket, TicketId,
-    Timestamp, Versioned,
+    Event, EventId, EventState, Pool, Record, RecordKey, SalesWindow, Snapshot, Ticket, Timestamp, Versioned,
 };
-use crate::ports::{
-    BoxFuture, Change, Group, GroupOutcome, PAGE_MAX, Repository, ReservationQuery, Runtime, TicketQuery,
-};
+use crate::ports::{BoxFuture, Group, GroupOutcome, Repository, Runtime};
 
 pub(super) use super::fixtures::*;
+pub(super) use super::side_by_side::side_by_side;
 pub(super) use super::tx::*;
 
 /// How often a condition is looked at while it is waited for, and for how long at most.
@@ -26,35 +25,56 @@ const POLL_MAX: Duration = Duration::from_secs(20);
 /// How many handles open each fresh store at the same time.
 const FIRST_HANDLES: usize = 3;
 
+/// The order of the fields is the order in which they go: handles before the store.
 pub(super) struct RepositoryBench {
-    pub(super) store: Arc<dyn Store>,
     pub(super) repository: Arc<dyn Repository>,
+    pub(super) handles: Arc<Handles>,
     pub(super) runtime: Arc<dyn Runtime>,
-    notes: Mutex<Vec<String>>,
+    pub(super) common: Common,
 }
 
 impl suite::Bench for RepositoryBench {
-    fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn close(self) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let Self { repository, handles, common, .. } = self;
+            drop(repository);
+            if !handles.are_dropped().await {
+                common.note("handles were still open when the store was dropped");
+            }
+            if handles.retries() > 0 {
+                common.note(format!("{} calls repeated, because the store was busy", handles.retries()));
+            }
+        })
     }
 }
 
 impl RepositoryBench {
     /// Opens a few handles at once, as processes do that start together, and keeps the first.
-    pub(super) async fn new(store: Box<dyn Store>, runtime: Arc<dyn Runtime>) -> Result<Self, Failure> {
-        let store: Arc<dyn Store> = Arc::from(store);
+    pub(super) async fn new(store: Box<dyn Store>, common: Common) -> Result<Self, Failure> {
+        let runtime = Arc::clone(&common.runtime);
+        let handles = Arc::new(Handles::new(store, Arc::clone(&runtime)));
         let mut tasks: Vec<BoxFuture<'static, _>> = Vec::new();
         for _ in 0..FIRST_HANDLES {
-            let store = Arc::clone(&store);
-            tasks.push(Box::pin(async move { Ok(store.open().await) }));
+            let handles = Arc::clone(&handles);
+            tasks.push(Box::pin(async move { handles.open().await }));
         }
-        let mut handles = side_by_side(&runtime, tasks).await.map_err(|failure| failure.at("opening the store"))?;
-        let repository = handles.swap_remove(0);
-        Ok(Self { store, repository, runtime, notes: Mutex::default() })
+        let mut opened = side_by_side(&runtime, tasks).await?;
+        let repository = opened.swap_remove(0);
+        Ok(Self { repository, handles, runtime, common })
     }
 
     pub(super) fn note(&self, note: impl Into<String>) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note.into());
+        self.common.note(note);
+    }
+
+    /// Another handle on the store.
+    pub(super) async fn open(&self) -> Result<Arc<dyn Repository>, Failure> {
+        self.handles.open().await
+    }
+
+    /// How to start another process on the store.
+    pub(super) fn worker(&self) -> Option<Command> {
+        self.handles.worker()
     }
 
     pub(super) async fn load(&self, event: &EventId, keys: &[RecordKey]) -> Result<Snapshot, Failure> {
@@ -72,6 +92,11 @@ impl RepositoryBench {
     /// Writes records that do not exist yet, or whatever they are now.
     pub(super) async fn put(&self, event: &EventId, records: Vec<(RecordKey, Record)>) -> Checked {
         put(&*self.repository, event, records).await
+    }
+
+    /// The same from another handle.
+    pub(super) async fn put_elsewhere(&self, event: &EventId, records: Vec<(RecordKey, Record)>) -> Checked {
+        put(&*self.open().await?, event, records).await
     }
 
     /// What a record is now.
@@ -123,64 +148,14 @@ impl RepositoryBench {
         let due = || async { Ok((self.clock().await? >= time).then_some(())) };
         self.wait_for("the store's clock has passed a deadline", due).await
     }
-
-    pub(super) async fn tickets(&self, event: &EventId) -> Result<Vec<(TicketId, u64, Ticket)>, Failure> {
-        let mut all: Vec<(TicketId, u64, Ticket)> = Vec::new();
-        loop {
-            let after = all.last().map(|(id, ..)| id.clone());
-            let query = TicketQuery { event: event.clone(), area: None, after, limit: PAGE_MAX };
-            let page = self.repository.tickets(&query).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page);
-        }
-    }
-
-    pub(super) async fn reservations(&self, event: &EventId) -> Result<Vec<(u64, Reservation)>, Failure> {
-        let mut all: Vec<(u64, Reservation)> = Vec::new();
-        loop {
-            let after = all.last().map(|(_, reservation)| reservation.id);
-            let query = ReservationQuery { event: event.clone(), customer: None, after, limit: PAGE_MAX };
-            let page = self.repository.reservations(&query).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page);
-        }
-    }
-
-    pub(super) async fn changes(&self, event: &EventId) -> Result<Vec<Change>, Failure> {
-        let mut all: Vec<Change> = Vec::new();
-        loop {
-            let after = all.last().map_or(0, |change| change.sequence);
-            let page = self.repository.changes(event, after, PAGE_MAX).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            ensure!(page[0].sequence > after, "a page of changes after {after} starts with {}", page[0].sequence);
-            all.extend(page);
-        }
-    }
 }
 
-/// Runs tasks side by side on the runtime and collects what they return.
-pub(super) async fn side_by_side<T: Send + 'static>(
-    runtime: &Arc<dyn Runtime>,
-    tasks: Vec<BoxFuture<'static, Result<T, Failure>>>,
-) -> Result<Vec<T>, Failure> {
-    let mut answers = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        let (sender, receiver) = oneshot::channel();
-        runtime.spawn(Box::pin(async move {
-            // Nobody listens any more when the case has failed already.
-            let _ = sender.send(task.await);
-        }));
-        answers.push(receiver);
-    }
-    let mut results = Vec::with_capacity(answers.len());
-    for answer in answers {
-        results.push(answer.await.map_err(|_| Failure::new("a task that ran beside others panicked"))??);
-    }
-    Ok(results)
+/// How long things last that a case wants to see before and after their deadline. On a slow machine the first ones are
+/// over before they are looked at; then the next one is tried.
+pub(super) const SOON: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(1_000), Duration::from_millis(5_000)];
+
+/// None of [`SOON`] was long enough.
+pub(super) fn too_slow() -> Failure {
+    Failure::new("the store is so slow that nothing can be read before a deadline")
 }

@@ -1,6 +1,9 @@
 //! How a case says what is wrong.
 
+use std::any::Any;
 use std::error::Error;
+
+use super::harness::HarnessError;
 
 /// What a case ends with.
 pub(super) type Checked = Result<(), Failure>;
@@ -23,6 +26,16 @@ impl Failure {
         Self::Skipped(reason.into())
     }
 
+    /// What the harness could not do.
+    pub(super) fn of_harness(what: &str, error: &HarnessError) -> Self {
+        Self::Failed(format!("{what}: {}", with_causes(&**error)))
+    }
+
+    pub(super) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::Failed(format!("panicked: {}", text.unwrap_or("without a message")))
+    }
+
     /// Says where it happened.
     pub(super) fn at(self, place: &str) -> Self {
         match self {
@@ -35,14 +48,18 @@ impl Failure {
 /// An error where the contract allows none, with everything that caused it.
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut message = format!("unexpected error: {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
-        Self::Failed(message)
+        Self::Failed(format!("unexpected error: {}", with_causes(&error)))
     }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    message
 }
 
 macro_rules! ensure {

@@ -1,13 +1,11 @@
 //! Ids and records for cases.
 
-use std::sync::Arc;
-
 use crate::domain::{
     ActionKind, AreaId, BlockReason, CustomerId, EventId, Fingerprint, Lines, OperationId, OperationRecord, Place,
     Pool, PoolId, Record, RecordKey, Recorded, Reservation, ReservationId, ReservationState, Ticket, TicketId,
     TicketState, Timestamp,
 };
-use crate::ports::{Runtime, RuntimeExt};
+use crate::ports::Runtime;
 
 /// A literal of the suite is a valid id.
 pub(super) fn literal<T, E: std::fmt::Debug>(id: Result<T, E>) -> T {
@@ -106,8 +104,4 @@ pub(super) fn operation_made_at(runtime: &dyn Runtime, time: Timestamp) -> Opera
     let mut random = [0; 10];
     random[..8].copy_from_slice(&runtime.random().to_be_bytes());
     OperationId::from_parts(time, random)
-}
-
-pub(super) fn new_reservation_id(runtime: &Arc<dyn Runtime>) -> ReservationId {
-    runtime.reservation_id()
 }

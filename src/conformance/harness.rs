@@ -1,5 +1,6 @@
 //! What an adapter brings to be tested.
 
+use std::ffi::OsStr;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -7,26 +8,48 @@ use async_trait::async_trait;
 
 use crate::ports::{Lock, Repository, Runtime};
 
+/// Why a harness cannot do what it is asked for. The case fails and shows it, as it does when a harness panics.
+pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Makes stores for the [`repository`](super::repository()) suite.
 #[async_trait]
 pub trait RepositoryHarness: Send + Sync {
-    /// A fresh, empty store. Each case gets its own. It MAY panic when there is none to be had: the case fails then.
-    async fn fresh(&self) -> Box<dyn Store>;
+    /// A fresh, empty store. Each case gets its own.
+    ///
+    /// # Errors
+    ///
+    /// When there is none to be had: the case fails then.
+    async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError>;
 
-    /// The runtime that the adapter and the cases run on.
+    /// The runtime that the adapter and the cases run on. What it is told to spawn must run by itself.
     fn runtime(&self) -> Arc<dyn Runtime>;
+
+    /// In another process: opens the store that [`Store::worker`] has given the address of. Needed by those who leave
+    /// `main` to a [`Runner`](super::Runner).
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be opened; by default always.
+    async fn join(&self, address: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
+        Err(format!("no other process can open the store at {}", address.display()).into())
+    }
 }
 
-/// One store, for one case. Dropping it MAY delete the store.
+/// One store, for one case. It is dropped after its handles, which MAY delete it.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Another handle on the same store, sharing as little with the others as one in another process would.
-    async fn open(&self) -> Arc<dyn Repository>;
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be opened: the case fails then.
+    async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError>;
 
-    /// How to start another operating-system process that opens this store and runs [`worker`](super::worker()) on it.
+    /// How to start another operating-system process that opens this store and runs [`worker`](super::worker()) on it:
+    /// [`this_program`](super::this_program) where a [`Runner`](super::Runner) has `main`.
     /// `None` declares the capability *single process*: no other process can open the store.
     ///
-    /// The suite adds the environment variable [`WORKER_JOB`](super::WORKER_JOB) and reads the standard output.
+    /// The suite adds environment variables, writes to the standard input and reads the standard output.
     fn worker(&self) -> Option<Command>;
 }
 
@@ -34,15 +57,64 @@ pub trait Store: Send + Sync {
 #[async_trait]
 pub trait LockHarness: Send + Sync {
     /// A fresh lock space, of which nothing is held. Each case gets its own.
-    async fn fresh(&self) -> Box<dyn LockSpace>;
+    ///
+    /// # Errors
+    ///
+    /// When there is none to be had: the case fails then.
+    async fn fresh(&self) -> Result<Box<dyn LockSpace>, HarnessError>;
 
-    /// The runtime that the adapter and the cases run on.
+    /// The runtime that the adapter and the cases run on. What it is told to spawn must run by itself.
     fn runtime(&self) -> Arc<dyn Runtime>;
+
+    /// In another process: opens the locks that [`LockSpace::worker`] has given the address of. Needed by those who
+    /// leave `main` to a [`Runner`](super::Runner).
+    ///
+    /// # Errors
+    ///
+    /// When the locks cannot be opened; by default always.
+    async fn join(&self, address: &OsStr) -> Result<Arc<dyn Lock>, HarnessError> {
+        Err(format!("no other process can open the locks at {}", address.display()).into())
+    }
 }
 
-/// One set of locks, for one case.
+/// One set of locks, for one case. It is dropped after its handles.
 #[async_trait]
 pub trait LockSpace: Send + Sync {
     /// Another handle on the same locks, as another process would have.
-    async fn open(&self) -> Arc<dyn Lock>;
+    ///
+    /// # Errors
+    ///
+    /// When the locks cannot be opened: the case fails then.
+    async fn open(&self) -> Result<Arc<dyn Lock>, HarnessError>;
+
+    /// How to start another operating-system process that opens these locks and runs
+    /// [`lock_worker`](super::lock_worker()) on them, as [`Store::worker`] does for stores.
+    /// `None` declares the capability *single process*.
+    fn worker(&self) -> Option<Command>;
+}
+
+#[async_trait]
+impl<T: RepositoryHarness + ?Sized> RepositoryHarness for Arc<T> {
+    async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError> {
+        (**self).fresh().await
+    }
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        (**self).runtime()
+    }
+    async fn join(&self, address: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
+        (**self).join(address).await
+    }
+}
+
+#[async_trait]
+impl<T: LockHarness + ?Sized> LockHarness for Arc<T> {
+    async fn fresh(&self) -> Result<Box<dyn LockSpace>, HarnessError> {
+        (**self).fresh().await
+    }
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        (**self).runtime()
+    }
+    async fn join(&self, address: &OsStr) -> Result<Arc<dyn Lock>, HarnessError> {
+        (**self).join(address).await
+    }
 }

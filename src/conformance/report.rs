@@ -78,9 +78,14 @@ impl fmt::Display for CaseReport {
 #[must_use = "a report that nobody looks at finds nothing"]
 pub struct Report {
     cases: Vec<CaseReport>,
+    seed: u64,
 }
 
 impl Report {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { cases: Vec::new(), seed }
+    }
+
     pub(super) fn push(&mut self, case: CaseReport) {
         self.cases.push(case);
     }
@@ -94,6 +99,17 @@ impl Report {
     /// The cases that failed.
     pub fn failed(&self) -> impl Iterator<Item = &CaseReport> {
         self.cases.iter().filter(|case| matches!(case.verdict, Verdict::Failed { .. }))
+    }
+
+    /// The cases that were skipped, because the adapter declares that it lacks what they are about.
+    pub fn skipped(&self) -> impl Iterator<Item = &CaseReport> {
+        self.cases.iter().filter(|case| matches!(case.verdict, Verdict::Skipped { .. }))
+    }
+
+    /// The seed of everything random; [`Settings::seed`](super::Settings::seed) runs the suite with it again.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Whether there are cases, and none of them failed.
@@ -115,13 +131,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cases.iter().try_for_each(|case| writeln!(f, "{case}"))?;
-        let count = |wanted: fn(&Verdict) -> bool| self.cases.iter().filter(|case| wanted(&case.verdict)).count();
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            count(|verdict| matches!(verdict, Verdict::Passed)),
-            count(|verdict| matches!(verdict, Verdict::Failed { .. })),
-            count(|verdict| matches!(verdict, Verdict::Skipped { .. })),
-        )
+        let (failed, skipped) = (self.failed().count(), self.skipped().count());
+        write!(f, "{} passed, {failed} failed, {skipped} skipped", self.cases.len() - failed - skipped)?;
+        if failed > 0 { write!(f, " (seed {})", self.seed) } else { Ok(()) }
     }
 }

@@ -7,22 +7,23 @@ use super::bench::{RepositoryBench, customer_id};
 use super::check::Failure;
 use crate::booking::{BookingError, BookingService, Contention};
 use crate::domain::{Action, Command, EventId, Hold, Lines, Policies, Receipt, ReservationId};
-use crate::ports::{Repository, Runtime, RuntimeExt};
+use crate::ports::{NoObserver, Observer, Repository, Runtime, RuntimeExt};
 
 /// How long a request may wait for others.
-const WAIT_MAX: Duration = Duration::from_secs(30);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A service without a lock.
 pub(super) fn on(bench: &RepositoryBench, repository: Arc<dyn Repository>) -> Result<BookingService, Failure> {
-    with_policies(&bench.runtime, repository, Policies::default())
+    observed(&bench.runtime, repository, Policies::default(), Arc::new(NoObserver))
 }
 
-pub(super) fn with_policies(
+pub(super) fn observed(
     runtime: &Arc<dyn Runtime>,
     repository: Arc<dyn Repository>,
     policies: Policies,
+    observer: Arc<dyn Observer>,
 ) -> Result<BookingService, Failure> {
-    let builder = BookingService::builder(repository, Arc::clone(runtime));
+    let builder = BookingService::builder(repository, Arc::clone(runtime)).observer(observer);
     Ok(builder.policies(policies).contention(Contention::Wait(WAIT_MAX)).build()?)
 }
 

@@ -1,19 +1,20 @@
 //! Runs cases one after another, and none of them can stop the others.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
+use super::alarm::Alarm;
 use super::check::{Checked, Failure};
+use super::common::Common;
 use super::report::{CaseReport, Report, Verdict};
+use super::settings::Settings;
+use super::worker;
 use crate::ports::{BoxFuture, Runtime};
-
-/// What a case may take at most, on a slow machine.
-const CASE_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// One behaviour of the contract.
 pub(super) struct Case<B> {
@@ -33,60 +34,112 @@ macro_rules! cases {
 }
 pub(super) use cases;
 
-/// What a case is given, and what it leaves behind.
-pub(super) trait Bench: Sync {
-    fn notes(&self) -> Vec<String>;
+/// What the cases of a suite work with.
+pub(super) trait Bench: Send + Sync + 'static {
+    /// Lets go of every handle, and then of what they are handles on.
+    fn close(self) -> BoxFuture<'static, ()>;
 }
 
-/// Runs those cases whose names are wanted, each on a bench of its own.
-pub(super) async fn run<B: Bench, F: Future<Output = Result<B, Failure>> + Send>(
-    cases: &[Case<B>],
-    wanted: impl Fn(&str) -> bool,
+/// Runs those cases that are wanted, each on a bench of its own.
+pub(super) async fn run<B: Bench>(
+    cases: &'static [Case<B>],
+    settings: &Settings,
     runtime: &Arc<dyn Runtime>,
-    set_up: impl Fn() -> F,
+    set_up: impl Fn(Common) -> BoxFuture<'static, Result<B, Failure>>,
 ) -> Report {
-    let mut report = Report::default();
-    for case in cases.iter().filter(|case| wanted(case.name)) {
+    let seed = settings.seed_or_draw(&**runtime);
+    let mut report = Report::new(seed);
+    let mut blocked_by = None;
+    for case in cases.iter().filter(|case| settings.wants(case.name)) {
         let started = runtime.now();
-        let (verdict, notes) = run_case(case, runtime, &set_up).await;
+        let common = Common::new(runtime, seed, settings.suite_name());
+        let verdict = match blocked_by {
+            Some(blocking) => Verdict::Failed { message: format!("not run: {blocking} still blocks the runtime") },
+            None => match run_case(case, settings, common.clone(), set_up(common.clone())).await {
+                Run::Ended(verdict) => verdict,
+                Run::Blocks(verdict) => {
+                    blocked_by = Some(case.name);
+                    verdict
+                }
+            },
+        };
         let took = runtime.now().saturating_duration_since(started);
-        report.push(CaseReport::new(case.name, verdict, notes, took));
+        let case = CaseReport::new(case.name, verdict, common.notes(), took);
+        settings.tell(&case);
+        report.push(case);
     }
     report
 }
 
-async fn run_case<B: Bench, F: Future<Output = Result<B, Failure>> + Send>(
+/// The case is a task of the runtime, and the watch over it is kept outside: an adapter that blocks its thread and
+/// never yields is noticed too.
+async fn run_case<B: Bench>(
     case: &Case<B>,
-    runtime: &Arc<dyn Runtime>,
-    set_up: &impl Fn() -> F,
-) -> (Verdict, Vec<String>) {
-    let attempt = async {
-        let bench = match AssertUnwindSafe(set_up()).catch_unwind().await {
-            Ok(Ok(bench)) => bench,
-            Ok(Err(failure)) => return (verdict(Ok(Err(failure))), Vec::new()),
-            Err(panic) => return (verdict(Err(panic)), Vec::new()),
-        };
-        let checked = AssertUnwindSafe((case.run)(&bench)).catch_unwind().await;
-        (verdict(checked), bench.notes())
-    };
-    match select(Box::pin(attempt), runtime.sleep(CASE_TIME_MAX)).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => {
-            (Verdict::Failed { message: format!("did not end within {} s", CASE_TIME_MAX.as_secs()) }, Vec::new())
+    settings: &Settings,
+    common: Common,
+    set_up: BoxFuture<'static, Result<B, Failure>>,
+) -> Run {
+    if worker::is_worker() {
+        // A test program that starts itself without end is stopped here.
+        let message = "this process is a worker of the suite: it runs `conformance::worker`, or a `Runner` has `main`";
+        return Run::Ended(Verdict::Failed { message: message.to_owned() });
+    }
+    let (sender, receiver) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let run = case.run;
+    common.runtime.spawn(Box::pin(async move {
+        let attempt = Box::pin(attempt(set_up, run));
+        if let Either::Left((verdict, _)) = select(attempt, stopped).await {
+            // Nobody listens when the suite itself was dropped.
+            let _ = sender.send(verdict);
         }
+    }));
+    let limit = settings.time_max();
+    let failed = |message: &str| Verdict::Failed { message: message.to_owned() };
+    let run = match select(receiver, Alarm::after(limit)).await {
+        Either::Left((Ok(verdict), _)) => Run::Ended(verdict),
+        Either::Left((Err(_), _)) => Run::Ended(failed("the runtime dropped the case's task")),
+        Either::Right((_, receiver)) => {
+            drop(stop);
+            common.children.end();
+            let verdict = failed(&format!("did not end within {} ms", limit.as_millis()));
+            match select(receiver, Alarm::after(STOP_TIME_MAX)).await {
+                Either::Left(_) => Run::Ended(verdict),
+                Either::Right(_) => Run::Blocks(verdict),
+            }
+        }
+    };
+    common.children.end();
+    run
+}
+
+/// What became of one case.
+enum Run {
+    Ended(Verdict),
+    /// It has failed, and cannot even be stopped: it keeps a thread of the runtime.
+    Blocks(Verdict),
+}
+
+/// How long a case that has taken too long may take to stop.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+
+async fn attempt<B: Bench>(
+    set_up: BoxFuture<'static, Result<B, Failure>>,
+    run: for<'b> fn(&'b B) -> BoxFuture<'b, Checked>,
+) -> Verdict {
+    let attempt = async {
+        let bench = set_up.await?;
+        let checked = caught(run(&bench)).await;
+        caught(bench.close().map(Ok)).await.and(checked)
+    };
+    match caught(attempt).await {
+        Ok(()) => Verdict::Passed,
+        Err(Failure::Failed(message)) => Verdict::Failed { message },
+        Err(Failure::Skipped(reason)) => Verdict::Skipped { reason },
     }
 }
 
-fn verdict(checked: Result<Checked, Box<dyn Any + Send>>) -> Verdict {
-    match checked {
-        Ok(Ok(())) => Verdict::Passed,
-        Ok(Err(Failure::Failed(message))) => Verdict::Failed { message },
-        Ok(Err(Failure::Skipped(reason))) => Verdict::Skipped { reason },
-        Err(panic) => Verdict::Failed { message: panic_message(&*panic) },
-    }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("without a message"))
+/// A panic is a failure like any other.
+pub(super) async fn caught<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)))
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-
-use super::super::bench::side_by_side;
-use super::super::check::{Checked, ensure, ensure_eq};
-use super::{LONG, LockBench, SHORT, keys, take, take_one};
+use super::job::try_to_take;
+use super::{LONG, LockBench, keys, take};
+use crate::conformance::check::{Checked, ensure, ensure_eq};
+use crate::conformance::side_by_side::side_by_side;
 use crate::ports::{Attempt, BoxFuture, Extended, Released};
 
 pub(super) async fn many_keys_are_taken_at_once(bench: &LockBench) -> Checked {
@@ -39,7 +38,7 @@ pub(super) async fn of_many_contenders_one_at_a_time_gets_in(bench: &LockBench) 
     let attempts = Arc::new(AtomicU32::new(0));
     let mut tasks: Vec<BoxFuture<'static, Checked>> = Vec::new();
     for n in 0..CONTENDERS {
-        let lock = bench.space.open().await;
+        let lock = bench.open().await?;
         let (runtime, is_inside, attempts) =
             (Arc::clone(&bench.runtime), Arc::clone(&is_inside), Arc::clone(&attempts));
         tasks.push(Box::pin(async move {
@@ -47,17 +46,7 @@ pub(super) async fn of_many_contenders_one_at_a_time_gets_in(bench: &LockBench) 
             while turns < TURNS {
                 attempts.fetch_add(1, Ordering::Relaxed);
                 // Half of them ask for each key, the others for all: both exclude each other.
-                let leases = if n % 2 == 0 {
-                    match lock.acquire_all(&keys(&["seat"]), LONG).await? {
-                        Attempt::Granted(leases) => leases,
-                        Attempt::Contended { .. } => Vec::new(),
-                    }
-                } else {
-                    let attempts = lock.acquire_each(&keys(&["seat"]), LONG).await?.into_iter();
-                    attempts
-                        .filter_map(|it| if let Attempt::Granted(lease) = it { Some(lease) } else { None })
-                        .collect()
-                };
+                let leases = try_to_take(&*lock, n % 2 == 0, "seat", LONG).await?;
                 if leases.is_empty() {
                     runtime.sleep(Duration::from_millis(1 + runtime.random() % 4)).await;
                     continue;
@@ -84,7 +73,7 @@ pub(super) async fn contenders_in_any_order_all_get_through(bench: &LockBench) -
     let deadline = bench.runtime.now() + Duration::from_secs(60);
     let mut tasks: Vec<BoxFuture<'static, Checked>> = Vec::new();
     for texts in orders {
-        let lock = bench.space.open().await;
+        let lock = bench.open().await?;
         let runtime = Arc::clone(&bench.runtime);
         tasks.push(Box::pin(async move {
             let mut turns = 0;
@@ -102,19 +91,5 @@ pub(super) async fn contenders_in_any_order_all_get_through(bench: &LockBench) -
         }));
     }
     side_by_side(&bench.runtime, tasks).await?;
-    Ok(())
-}
-
-pub(super) async fn a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl(bench: &LockBench) -> Checked {
-    for n in 0..10 {
-        let text = format!("dropped {n}");
-        let wanted = keys(&[&text]);
-        let _ = bench.here.acquire_all(&wanted, SHORT).now_or_never();
-    }
-    for n in 0..10 {
-        bench.wait_until_free(&format!("dropped {n}"), SHORT).await?;
-    }
-    let lease = take_one(&*bench.here, "after", LONG).await?;
-    ensure_eq!(bench.here.release(vec![lease]).await?, vec![Released::Released], "a release after dropped calls");
     Ok(())
 }

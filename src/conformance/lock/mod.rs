@@ -1,16 +1,24 @@
 //! The suite for locks.
 
 mod contention;
+mod deadlines;
+mod dropped;
+mod job;
 mod leases;
+mod processes;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::{Checked, Failure, ensure, ensure_eq};
+use super::common::Common;
 use super::harness::{LockHarness, LockSpace};
 use super::report::Report;
+use super::settings::Settings;
 use super::suite::{self, Bench, Case, cases};
-use crate::ports::{Attempt, Lease, Lock, LockKey, Runtime};
+use crate::ports::{Attempt, BoxFuture, Lease, Lock, LockKey, Runtime};
+
+pub(super) use job::{LockJob, run_job};
 
 /// Long enough that it does not end during a case.
 const LONG: Duration = Duration::from_secs(60);
@@ -21,59 +29,77 @@ const SHORT: Duration = Duration::from_millis(300);
 /// How long a key may stay locked after its TTL: what clocks and servers need to notice.
 const SLACK: Duration = Duration::from_secs(5);
 
+/// The order of the fields is the order in which they go: handles before the locks.
 pub(super) struct LockBench {
-    space: Box<dyn LockSpace>,
     /// Two handles, as two processes would have.
     here: Arc<dyn Lock>,
     there: Arc<dyn Lock>,
+    space: Box<dyn LockSpace>,
     runtime: Arc<dyn Runtime>,
-    notes: Mutex<Vec<String>>,
+    common: Common,
 }
 
 impl Bench for LockBench {
-    fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn close(self) -> BoxFuture<'static, ()> {
+        drop(self);
+        Box::pin(async {})
     }
 }
 
 const CASES: &[Case<LockBench>] = cases![
     leases {
-    a_key_is_granted_to_one,
-    a_lease_ends_by_its_ttl_at_the_latest,
-    all_keys_are_granted_or_none,
-    each_key_is_answered_for,
-    a_released_key_is_free,
-    a_key_is_free_after_its_ttl,
-    releasing_frees_nobody_elses_lock,
-    releasing_compares_the_token,
-    extending_prolongs,
-    extending_takes_nothing_back,
-    every_lease_has_its_own_token,
-    keys_are_compared_byte_by_byte,
+        a_key_is_granted_to_one,
+        all_keys_are_granted_or_none,
+        each_key_is_answered_for,
+        a_released_key_is_free,
+        a_key_is_free_after_its_ttl,
+        releasing_frees_nobody_elses_lock,
+        releasing_compares_the_token,
+        extending_prolongs,
+        extending_takes_nothing_back,
+        every_lease_has_its_own_token,
+        keys_are_compared_byte_by_byte,
+    }
+    deadlines {
+        a_lease_ends_by_its_ttl_at_the_latest,
+        a_leases_time_begins_before_the_lock_is_asked,
+        an_extensions_time_begins_before_the_lock_is_asked,
     }
     contention {
-    many_keys_are_taken_at_once,
-    no_keys_are_no_work,
-    of_many_contenders_one_at_a_time_gets_in,
-    contenders_in_any_order_all_get_through,
-    a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl,
+        many_keys_are_taken_at_once,
+        no_keys_are_no_work,
+        of_many_contenders_one_at_a_time_gets_in,
+        contenders_in_any_order_all_get_through,
+    }
+    dropped {
+        a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl,
+        dropped_extensions_and_releases_break_nothing,
+    }
+    processes {
+        of_many_processes_one_at_a_time_gets_in,
+        a_killed_process_locks_nothing_for_longer_than_its_ttl,
     }
 ];
 
 /// Runs the whole suite, case by case.
-pub async fn lock(harness: &dyn LockHarness) -> Report {
-    lock_where(harness, |_| true).await
+pub async fn lock(harness: impl LockHarness + 'static) -> Report {
+    lock_with(harness, &Settings::new()).await
 }
 
-/// Runs those cases of the suite whose names are wanted.
-pub async fn lock_where(harness: &dyn LockHarness, wanted: impl Fn(&str) -> bool) -> Report {
+/// Runs the suite with settings: some cases only, a given seed.
+pub async fn lock_with(harness: impl LockHarness + 'static, settings: &Settings) -> Report {
+    let harness = Arc::new(harness);
     let runtime = harness.runtime();
-    let set_up = || async {
-        let space = harness.fresh().await;
-        let (here, there) = (space.open().await, space.open().await);
-        Ok(LockBench { space, here, there, runtime: Arc::clone(&runtime), notes: Mutex::default() })
+    let set_up = |common: Common| -> BoxFuture<'static, _> {
+        let harness = Arc::clone(&harness);
+        Box::pin(async move {
+            let space = harness.fresh().await.map_err(|error| Failure::of_harness("fresh locks", &error))?;
+            let (here, there) = (open(&*space).await?, open(&*space).await?);
+            let runtime = Arc::clone(&common.runtime);
+            Ok(LockBench { here, there, space, runtime, common })
+        })
     };
-    suite::run(CASES, wanted, &runtime, set_up).await
+    suite::run(CASES, settings, &runtime, set_up).await
 }
 
 /// The names of the suite's cases, in the order in which they run.
@@ -82,8 +108,12 @@ pub fn lock_cases() -> Vec<&'static str> {
     CASES.iter().map(|case| case.name).collect()
 }
 
+async fn open(space: &dyn LockSpace) -> Result<Arc<dyn Lock>, Failure> {
+    space.open().await.map_err(|error| Failure::of_harness("opening the locks", &error))
+}
+
 fn key(text: &str) -> LockKey {
-    LockKey::new(text).expect("the suite's own keys are valid")
+    super::fixtures::literal(LockKey::new(text))
 }
 
 fn keys(texts: &[&str]) -> Vec<LockKey> {
@@ -108,6 +138,23 @@ async fn take_one(lock: &dyn Lock, text: &str, ttl: Duration) -> Result<Lease, F
     leases.pop().ok_or_else(|| Failure::new("granted, and no lease"))
 }
 
+/// Takes keys that nobody holds, one by one or all at once.
+async fn take_by(lock: &dyn Lock, each: bool, texts: &[&str], ttl: Duration) -> Result<Vec<Lease>, Failure> {
+    if !each {
+        return take(lock, texts, ttl).await;
+    }
+    granted(lock.acquire_each(&keys(texts), ttl).await?)
+}
+
+/// The leases of keys that nobody else holds.
+fn granted(attempts: Vec<Attempt<Lease>>) -> Result<Vec<Lease>, Failure> {
+    let lease = |attempt| match attempt {
+        Attempt::Granted(lease) => Ok(lease),
+        Attempt::Contended { .. } => Err(Failure::new("a key that nobody holds is contended")),
+    };
+    attempts.into_iter().map(lease).collect()
+}
+
 async fn is_free(lock: &dyn Lock, text: &str) -> Result<bool, Failure> {
     match lock.acquire_all(&keys(&[text]), LONG).await? {
         Attempt::Granted(leases) => {
@@ -129,7 +176,11 @@ impl LockBench {
         Ok(())
     }
 
-    fn note(&self, note: String) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    async fn open(&self) -> Result<Arc<dyn Lock>, Failure> {
+        open(&*self.space).await
+    }
+
+    fn note(&self, note: impl Into<String>) {
+        self.common.note(note);
     }
 }

@@ -2,17 +2,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::audit;
-use super::super::bench::{
-    RepositoryBench, Tx, commit, event_id, new_reservation_id, nth_ticket, pool, pool_key, side_by_side, ticket,
-    ticket_key,
-};
-use super::super::check::{Checked, Failure, ensure, ensure_eq};
-use super::super::service;
 use super::samples;
-use crate::conformance::bench::{blocked, lines};
-use crate::domain::{Action, RecordKey, TicketState, Timestamp};
-use crate::ports::{BoxFuture, Change, GroupOutcome, PAGE_MAX, Sequence};
+use crate::conformance::audit;
+use crate::conformance::bench::{
+    RepositoryBench, Tx, blocked, commit, customer_id, event_id, lines, nth_ticket, pool, pool_key, reservation,
+    side_by_side, ticket, ticket_key,
+};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::service;
+use crate::domain::{Action, RecordKey, ReservationState, TicketState, Timestamp};
+use crate::ports::{BoxFuture, Change, GroupOutcome, PAGE_MAX, RuntimeExt, Sequence};
 
 pub(super) async fn every_write_but_operations_is_a_row(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
@@ -116,7 +115,7 @@ pub(super) async fn the_order_of_sequences_is_the_order_of_commits(bench: &Repos
     let writing = Arc::new(AtomicUsize::new(WRITERS));
     let mut tasks: Vec<BoxFuture<'static, Result<Vec<Change>, Failure>>> = Vec::new();
     for n in 0..WRITERS as u32 {
-        let (repository, event, writing) = (bench.store.open().await, event.clone(), Arc::clone(&writing));
+        let (repository, event, writing) = (bench.open().await?, event.clone(), Arc::clone(&writing));
         tasks.push(Box::pin(async move {
             let mut result = Ok(Vec::new());
             for step in 0..COMMITS {
@@ -136,7 +135,7 @@ pub(super) async fn the_order_of_sequences_is_the_order_of_commits(bench: &Repos
             result
         }));
     }
-    let (reader, of_reader) = (bench.store.open().await, event.clone());
+    let (reader, of_reader) = (bench.open().await?, event.clone());
     tasks.push(Box::pin(async move {
         let mut tail: Vec<Change> = Vec::new();
         loop {
@@ -167,7 +166,7 @@ pub(super) async fn the_order_of_sequences_is_the_order_of_commits(bench: &Repos
 pub(super) async fn the_feed_rebuilds_the_tables(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 12, &[("floor", 40), ("balcony", 9)], Some(20)).await?;
-    let service = service::on(bench, bench.store.open().await)?;
+    let service = service::on(bench, bench.open().await?)?;
     for n in 0..10_u32 {
         let customer = format!("customer {}", n % 3);
         let of_some = lines(&[nth_ticket(n), nth_ticket(n + 1)], &[("floor", 1 + n % 3)]);
@@ -177,7 +176,7 @@ pub(super) async fn the_feed_rebuilds_the_tables(bench: &RepositoryBench) -> Che
         if held.is_none() {
             continue;
         }
-        let customer = crate::conformance::bench::customer_id(&customer);
+        let customer = customer_id(&customer);
         let steps = match n % 4 {
             0 => vec![Action::Confirm { reservation, customer }],
             1 => vec![Action::Release { reservation, customer }],
@@ -191,8 +190,9 @@ pub(super) async fn the_feed_rebuilds_the_tables(bench: &RepositoryBench) -> Che
             let _ = service.submit(service::command(bench, &event, action)).await?;
         }
     }
-    let id = new_reservation_id(&bench.runtime);
-    bench.put(&event, vec![(ticket_key(11), ticket(11, TicketState::Booked { reservation: id }))]).await?;
+    let id = bench.runtime.reservation_id();
+    let of_one = reservation(id, &event, "mary", lines(&[nth_ticket(11)], &[]), ReservationState::Cancelled);
+    bench.put(&event, vec![(RecordKey::Reservation(id), of_one), (ticket_key(11), ticket(11, blocked("x")))]).await?;
     bench
         .put(&event, vec![(pool_key("balcony"), pool(9, 0, 9)), (ticket_key(11), ticket(11, TicketState::Available))])
         .await?;

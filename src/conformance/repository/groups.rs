@@ -1,10 +1,8 @@
-use super::super::bench::{
-    RepositoryBench, commit_all, ensure_committed, ensure_conflict, event_id, new_reservation_id, nth_ticket,
-    operation, pool, pool_key, reservation, ticket, ticket_key,
+use crate::conformance::bench::{
+    RepositoryBench, blocked, commit_all, ensure_committed, ensure_conflict, event_id, lines, nth_ticket, operation,
+    pool, pool_key, reservation, ticket, ticket_key,
 };
-use super::super::check::{Checked, ensure, ensure_eq};
-use crate::conformance::bench::blocked;
-use crate::conformance::bench::lines;
+use crate::conformance::check::{Checked, ensure, ensure_eq};
 use crate::domain::{RecordKey, ReservationState, TicketState};
 use crate::ports::{Group, GroupOutcome, RuntimeExt};
 
@@ -13,7 +11,7 @@ pub(super) async fn a_group_is_written_whole_or_not_at_all(bench: &RepositoryBen
     let event = event_id("concert");
     bench.stage(&event, 8, &[("floor", 50)], None).await?;
     for stale in [ticket_key(0), ticket_key(3), ticket_key(7), pool_key("floor")] {
-        let id = new_reservation_id(&bench.runtime);
+        let id = bench.runtime.reservation_id();
         let operation_key = RecordKey::Operation(bench.runtime.operation_id());
         let mut keys: Vec<RecordKey> = (0..8).map(ticket_key).collect();
         keys.extend([pool_key("floor"), RecordKey::Reservation(id), operation_key.clone()]);
@@ -47,7 +45,7 @@ pub(super) async fn good_and_conflicting_groups_are_told_apart(bench: &Repositor
     let event = event_id("concert");
     bench.stage(&event, 40, &[("floor", 9)], None).await?;
     let reserve = |n: u32| {
-        let id = new_reservation_id(&bench.runtime);
+        let id = bench.runtime.reservation_id();
         let booked = TicketState::Booked { reservation: id };
         let of_one = reservation(id, &event, "ada", lines(&[nth_ticket(n)], &[]), ReservationState::Booked);
         (RecordKey::Reservation(id), of_one, ticket(n, booked))

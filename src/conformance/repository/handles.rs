@@ -4,12 +4,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::select;
 
-use super::super::bench::{
-    RepositoryBench, commit_all, ensure_committed, event_id, load, pool_key, put, side_by_side, ticket, ticket_key,
+use super::samples;
+use crate::conformance::audit;
+use crate::conformance::bench::{
+    RepositoryBench, blocked, commit_all, ensure_committed, event_id, load, pool_key, put, side_by_side, ticket,
+    ticket_key,
 };
-use super::super::check::{Checked, Failure, ensure_eq};
-use crate::conformance::bench::blocked;
-use crate::domain::TicketState;
+use crate::conformance::check::{Checked, Failure, ensure_eq};
+use crate::conformance::contest::Dice;
+use crate::domain::{EventState, RecordKey, TicketState};
 use crate::ports::{BoxFuture, LoadRequest, PAGE_MAX};
 
 /// Every case starts with a few; here they are more, and each writes.
@@ -17,11 +20,11 @@ pub(super) async fn ten_handles_open_one_fresh_store_at_once(bench: &RepositoryB
     let event = event_id("concert");
     let mut tasks: Vec<BoxFuture<'static, Result<(), Failure>>> = Vec::new();
     for n in 0..10_u32 {
-        let (store, event) = (Arc::clone(&bench.store), event_id(&format!("event {n}")));
+        let (handles, event) = (Arc::clone(&bench.handles), event_id(&format!("event {n}")));
         tasks.push(Box::pin(async move {
-            let repository = store.open().await;
-            let record = super::samples::event(crate::domain::EventState::OnSale);
-            put(&*repository, &event, vec![(crate::domain::RecordKey::Event, record)]).await?;
+            let repository = handles.open().await?;
+            let record = samples::event(EventState::OnSale);
+            put(&*repository, &event, vec![(RecordKey::Event, record)]).await?;
             put(&*repository, &event, vec![(ticket_key(n), ticket(n, TicketState::Available))]).await
         }));
     }
@@ -37,12 +40,12 @@ pub(super) async fn ten_handles_open_one_fresh_store_at_once(bench: &RepositoryB
 pub(super) async fn a_handle_opened_later_sees_everything(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     {
-        let first = bench.store.open().await;
-        let record = super::samples::event(crate::domain::EventState::OnSale);
-        put(&*first, &event, vec![(crate::domain::RecordKey::Event, record)]).await?;
+        let first = bench.open().await?;
+        let record = samples::event(EventState::OnSale);
+        put(&*first, &event, vec![(RecordKey::Event, record)]).await?;
         put(&*first, &event, vec![(ticket_key(0), ticket(0, blocked("x")))]).await?;
     }
-    let later = bench.store.open().await;
+    let later = bench.open().await?;
     let snapshot = load(&*later, &event, &[ticket_key(0)]).await?;
     let found = snapshot.get(&ticket_key(0)).and_then(|it| it.record.clone());
     ensure_eq!(found, Some(ticket(0, blocked("x"))), "what a handle that is closed had written");
@@ -55,6 +58,7 @@ pub(super) async fn dropped_calls_break_nothing(bench: &RepositoryBench) -> Chec
     let event = event_id("concert");
     bench.stage(&event, 2 * DROPPED + 2, &[("floor", 9)], None).await?;
     let repository = &bench.repository;
+    let mut dice = Dice::new(bench.common.seed);
     for n in 0..DROPPED {
         let pair = [ticket_key(2 * n), ticket_key(2 * n + 1)];
         let request = LoadRequest { event: event.clone(), records: pair.to_vec(), free_in: Vec::new() };
@@ -70,7 +74,7 @@ pub(super) async fn dropped_calls_break_nothing(bench: &RepositoryBench) -> Chec
         if n % 2 == 0 {
             let _ = commit.now_or_never();
         } else {
-            let soon = bench.runtime.sleep(Duration::from_micros(bench.runtime.random() % 2_000));
+            let soon = bench.runtime.sleep(Duration::from_micros(u64::from(dice.below(2_000))));
             drop(select(commit, soon).await);
         }
         let snapshot = bench.load(&event, &pair).await?;
@@ -83,5 +87,5 @@ pub(super) async fn dropped_calls_break_nothing(bench: &RepositoryBench) -> Chec
     ensure_committed(&outcomes[0], "a commit after others were dropped")?;
     let applied = bench.tickets(&event).await?.iter().filter(|(_, version, _)| *version == 2).count() / 2;
     bench.note(format!("{applied} of {DROPPED} dropped commits happened"));
-    super::super::audit::feed(bench, &event).await
+    audit::feed(bench, &event).await
 }

@@ -1,14 +1,16 @@
-use super::super::audit;
-use super::super::bench::{
-    RepositoryBench, Tx, commit, ensure_committed, ensure_conflict, event_id, lines, nth_ticket, operation, pool,
-    pool_key, side_by_side, ticket, ticket_key,
-};
-use super::super::check::{Checked, Failure, ensure, ensure_eq};
-use super::super::service;
 use crate::booking::BookingError;
-use crate::conformance::bench::{blocked, customer_id};
-use crate::domain::{Action, Receipt, RecordKey, Rejection, TicketState};
-use crate::ports::{BoxFuture, RuntimeExt};
+use crate::conformance::audit;
+use crate::conformance::bench::{
+    RepositoryBench, Tx, blocked, commit, customer_id, ensure_committed, ensure_conflict, event_id, lines, literal,
+    nth_ticket, operation, place, pool, pool_id, pool_key, side_by_side, ticket, ticket_key,
+};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::service;
+use crate::domain::{
+    Action, ActionKind, BlockReason, Command, CreateEvent, EventId, Import, Receipt, RecordKey, Rejection, TicketState,
+    Transfer,
+};
+use crate::ports::{BoxFuture, GroupOutcome, RuntimeExt};
 
 /// The operation's record guards everything beside it.
 pub(super) async fn of_two_commits_under_one_operation_one_wins(bench: &RepositoryBench) -> Checked {
@@ -17,7 +19,7 @@ pub(super) async fn of_two_commits_under_one_operation_one_wins(bench: &Reposito
     let key = RecordKey::Operation(bench.runtime.operation_id());
     let mut groups = Vec::new();
     for n in 0..2 {
-        let other = bench.store.open().await;
+        let other = bench.open().await?;
         let tx = Tx::begin(&*other, &event, &[key.clone(), ticket_key(n)]).await?;
         let tx = tx.write(key.clone(), operation(&event, None)).write(ticket_key(n), ticket(n, blocked("x")));
         groups.push((other, tx.group()));
@@ -29,7 +31,7 @@ pub(super) async fn of_two_commits_under_one_operation_one_wins(bench: &Reposito
     let expected = Some(ticket(1, TicketState::Available));
     ensure_eq!(bench.get(&event, &ticket_key(1)).await?.record, expected, "what the second commit would have changed");
     let outcome = commit(&*first.0, &event, first.1.clone()).await?;
-    ensure!(outcome != crate::ports::GroupOutcome::Committed, "the very same group was committed twice");
+    ensure!(outcome != GroupOutcome::Committed, "the very same group was committed twice");
     Ok(())
 }
 
@@ -40,26 +42,52 @@ fn same(first: &Receipt, again: &Receipt) -> Checked {
     Ok(())
 }
 
+/// One command of every kind, each of which succeeds after the ones before it.
+fn one_of_each_kind(bench: &RepositoryBench, event: &EventId) -> Result<Vec<Command>, Failure> {
+    let (ada, grace) = (customer_id("ada"), customer_id("grace"));
+    let tickets: Vec<_> = (0..4).map(|n| (nth_ticket(n), place(n))).collect();
+    let hold = service::hold(bench, event, "ada", lines(&[nth_ticket(0), nth_ticket(1)], &[("floor", 2)]));
+    let other = service::hold(bench, event, "ada", lines(&[nth_ticket(2)], &[]));
+    let (reservation, released) = (service::reservation_of(&hold)?, service::reservation_of(&other)?);
+    let before = [
+        Action::CreateEvent(CreateEvent { limit_per_customer: Some(9), ..CreateEvent::default() }),
+        Action::Import(Import { tickets, pools: vec![(pool_id("floor"), 9)], last: true }),
+    ];
+    let after = [
+        Action::Extend { reservation, customer: ada.clone(), ttl: None },
+        Action::Confirm { reservation, customer: ada.clone() },
+        Action::Transfer(Transfer { reservation, from: ada.clone(), to: grace.clone() }),
+        Action::Cancel { reservation, customer: grace },
+        Action::Release { reservation: released, customer: ada },
+        Action::Block { tickets: vec![nth_ticket(3)], reason: literal(BlockReason::new("camera")) },
+        Action::Unblock { tickets: vec![nth_ticket(3)] },
+    ];
+    let mut commands: Vec<Command> = before.map(|action| service::command(bench, event, action)).to_vec();
+    commands.extend([hold, other]);
+    commands.extend(after.map(|action| service::command(bench, event, action)));
+    Ok(commands)
+}
+
 pub(super) async fn a_repeated_success_is_the_same_success(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
-    bench.stage(&event, 4, &[("floor", 9)], Some(9)).await?;
-    let service = service::on(bench, bench.store.open().await)?;
-    let customer = customer_id("ada");
-    let hold = service::hold(bench, &event, "ada", lines(&[nth_ticket(0), nth_ticket(1)], &[("floor", 2)]));
-    let reservation = service::reservation_of(&hold)?;
-    let extend = Action::Extend { reservation, customer: customer.clone(), ttl: None };
-    let confirm = Action::Confirm { reservation, customer: customer.clone() };
-    let cancel = Action::Cancel { reservation, customer };
-    let mut commands = vec![hold];
-    commands.extend([extend, confirm, cancel].map(|action| service::command(bench, &event, action)));
+    let service = service::on(bench, bench.open().await?)?;
+    let commands = one_of_each_kind(bench, &event)?;
     let mut receipts = Vec::new();
     for command in &commands {
-        receipts.push(service.submit(command.clone()).await?);
+        let receipt = service.submit(command.clone()).await;
+        receipts.push(receipt.map_err(|error| Failure::from(error).at(&format!("{:?}", command.kind())))?);
+    }
+    for kind in ActionKind::ALL {
+        ensure!(commands.iter().any(|command| command.kind() == kind), "no command is of kind {kind:?}");
     }
     let rows = bench.changes(&event).await?.len();
+    // Later decisions have changed what they were about; and another instance answers as the first one does.
+    let other = service::on(bench, bench.open().await?)?;
     for (command, receipt) in commands.iter().zip(&receipts) {
-        for _ in 0..2 {
-            same(receipt, &service.submit(command.clone()).await?)?;
+        for service in [&service, &other] {
+            let again = service.submit(command.clone()).await;
+            let again = again.map_err(|error| Failure::from(error).at(&format!("{:?} again", command.kind())))?;
+            same(receipt, &again).map_err(|failure| failure.at(&format!("{:?}", command.kind())))?;
         }
     }
     ensure_eq!(bench.changes(&event).await?.len(), rows, "the number of changes: repeating changes nothing");
@@ -70,9 +98,9 @@ pub(super) async fn a_repetition_finds_the_success_of_another_instance(bench: &R
     let event = event_id("concert");
     bench.stage(&event, 4, &[("floor", 9)], None).await?;
     let command = service::hold(bench, &event, "ada", lines(&[nth_ticket(0)], &[("floor", 2)]));
-    let receipt = service::on(bench, bench.store.open().await)?.submit(command.clone()).await?;
+    let receipt = service::on(bench, bench.open().await?)?.submit(command.clone()).await?;
     for _ in 0..3 {
-        let other = service::on(bench, bench.store.open().await)?;
+        let other = service::on(bench, bench.open().await?)?;
         same(&receipt, &other.submit(command.clone()).await?)?;
     }
     ensure_eq!(bench.get(&event, &pool_key("floor")).await?.record, Some(pool(9, 2, 0)), "the pool");
@@ -84,7 +112,7 @@ pub(super) async fn other_content_under_the_same_id_is_refused(bench: &Repositor
     for event in &events {
         bench.stage(event, 4, &[("floor", 9)], None).await?;
     }
-    let service = service::on(bench, bench.store.open().await)?;
+    let service = service::on(bench, bench.open().await?)?;
     let command = service::hold(bench, &events[0], "ada", lines(&[nth_ticket(0)], &[]));
     let _ = service.submit(command.clone()).await?;
     let mut others = Vec::new();
@@ -114,7 +142,7 @@ pub(super) async fn the_same_request_many_times_at_once_happens_once(bench: &Rep
     bench.stage(&event, 4, &[("floor", 100)], None).await?;
     let mut services = Vec::new();
     for _ in 0..INSTANCES {
-        services.push(service::on(bench, bench.store.open().await)?);
+        services.push(service::on(bench, bench.open().await?)?);
     }
     for round in 0..5_u32 {
         let command = service::hold(bench, &event, "ada", lines(&[], &[("floor", 3)]));
@@ -139,7 +167,7 @@ pub(super) async fn the_same_request_many_times_at_once_happens_once(bench: &Rep
 pub(super) async fn a_refusal_is_decided_again(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 2, &[], None).await?;
-    let service = service::on(bench, bench.store.open().await)?;
+    let service = service::on(bench, bench.open().await?)?;
     bench.put(&event, vec![(ticket_key(0), ticket(0, blocked("camera")))]).await?;
     let command = service::hold(bench, &event, "ada", lines(&[nth_ticket(0), nth_ticket(1)], &[]));
     let rows = bench.changes(&event).await?.len();

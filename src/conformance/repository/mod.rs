@@ -3,39 +3,60 @@
 mod absent;
 mod areas;
 mod clock;
+mod extremes;
 mod feed;
 mod groups;
 mod handles;
 mod idempotency;
 mod lapsed;
+mod names;
+mod pages;
 mod processes;
+mod purged_feed;
 mod queries;
 mod races;
 mod reads;
 mod records;
+mod refused;
 mod retention;
 mod samples;
+mod skew;
 mod unknown;
 mod writes;
 
 use std::sync::Arc;
 
 use super::bench::RepositoryBench;
+use super::check::Failure;
 use super::harness::RepositoryHarness;
 use super::report::Report;
+use super::settings::Settings;
 use super::suite::{self, Case, cases};
+use crate::ports::BoxFuture;
 
 const CASES: &[Case<RepositoryBench>] = cases![
     records {
         every_kind_of_record_is_read_as_it_was_written,
-        extreme_values_are_kept,
+        every_state_is_read_as_it_was_written,
+        every_operation_is_read_as_it_was_written,
         versions_count_commits,
+        ten_thousand_records_are_written_and_read_at_once,
+        loading_brings_along_what_deciding_needs_next,
+    }
+    extremes {
+        the_terms_of_an_event_are_kept,
+        extreme_values_are_kept,
+        extreme_times_are_kept_and_compared,
+    }
+    names {
         ids_are_compared_byte_by_byte,
         reservations_and_operations_are_named_across_events,
         events_do_not_see_each_others_records,
-        ten_thousand_records_are_written_and_read_at_once,
-        loading_brings_along_what_deciding_needs_next,
-        a_broken_invariant_is_not_written,
+    }
+    refused {
+        a_pool_beyond_its_capacity,
+        a_reservation_of_another_event,
+        a_record_under_a_key_that_is_not_its_own,
     }
     absent {
         what_does_not_exist_is_read_as_absent,
@@ -43,13 +64,17 @@ const CASES: &[Case<RepositoryBench>] = cases![
         creating_what_exists_is_a_conflict,
         changing_what_does_not_exist_is_a_conflict,
         of_many_that_create_the_same_record_one_wins,
+        losing_an_insert_race_fails_its_own_group_alone,
     }
     reads {
         a_record_read_and_not_written_is_checked,
         a_record_read_and_unchanged_is_no_conflict,
         reading_does_not_change_a_version,
+    }
+    skew {
         of_two_that_read_what_the_other_writes_one_wins,
         of_two_that_find_the_others_record_absent_one_wins,
+        a_reader_loses_to_a_writer,
     }
     writes {
         a_write_on_an_old_version_is_a_conflict,
@@ -73,11 +98,18 @@ const CASES: &[Case<RepositoryBench>] = cases![
         tickets_are_listed_in_order_page_by_page,
         pools_are_listed_in_order,
         reservations_are_listed_by_event_and_customer,
+        lists_are_of_one_event,
         unknown_events_have_nothing,
+    }
+    pages {
+        a_page_of_nothing_is_empty,
+        a_page_is_never_longer_than_the_longest,
     }
     areas {
         the_free_tickets_of_an_area_are_complete,
         an_expired_hold_is_free_without_a_sweeper,
+        the_free_tickets_are_of_one_event,
+        areas_and_records_are_read_at_once,
         an_unknown_area_has_none,
     }
     lapsed {
@@ -86,6 +118,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
         exactly_as_many_as_fit_are_all,
         what_was_settled_is_not_listed,
         a_customers_list_follows_transfers,
+        a_list_is_of_one_event,
         all_events_are_listed_for_the_sweeper,
         a_pool_full_of_expired_holds_can_be_sold_at_once,
         an_allowance_full_of_expired_holds_can_be_used_at_once,
@@ -101,11 +134,15 @@ const CASES: &[Case<RepositoryBench>] = cases![
     retention {
         old_operations_are_purged_and_young_ones_kept,
         purging_goes_in_bounded_steps,
+        what_is_gone_is_before_the_limit_of_the_same_load,
         the_purge_limit_never_falls,
+        an_operation_older_than_the_retention_is_never_executed,
+    }
+    purged_feed {
         a_reader_behind_the_purge_is_told,
+        a_step_is_bounded_over_all_events,
         the_feed_is_purged_from_its_oldest_row_on,
         purging_leaves_the_tables_alone,
-        an_operation_older_than_the_retention_is_never_executed,
     }
     idempotency {
         of_two_commits_under_one_operation_one_wins,
@@ -144,15 +181,22 @@ const CASES: &[Case<RepositoryBench>] = cases![
 ];
 
 /// Runs the whole suite, case by case.
-pub async fn repository(harness: &dyn RepositoryHarness) -> Report {
-    repository_where(harness, |_| true).await
+pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
+    repository_with(harness, &Settings::new()).await
 }
 
-/// Runs those cases of the suite whose names are wanted.
-pub async fn repository_where(harness: &dyn RepositoryHarness, wanted: impl Fn(&str) -> bool) -> Report {
+/// Runs the suite with settings: some cases only, a given seed.
+pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {
+    let harness = Arc::new(harness);
     let runtime = harness.runtime();
-    let set_up = || async { RepositoryBench::new(harness.fresh().await, Arc::clone(&runtime)).await };
-    suite::run(CASES, wanted, &runtime, set_up).await
+    let set_up = |common| -> BoxFuture<'static, _> {
+        let harness = Arc::clone(&harness);
+        Box::pin(async move {
+            let store = harness.fresh().await.map_err(|error| Failure::of_harness("a fresh store", &error))?;
+            RepositoryBench::new(store, common).await
+        })
+    };
+    suite::run(CASES, settings, &runtime, set_up).await
 }
 
 /// The names of the suite's cases, in the order in which they run.

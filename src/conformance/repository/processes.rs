@@ -1,18 +1,14 @@
 //! Many processes on one store, without a lock: a lock that works hides what a store does wrong.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
-use futures_channel::oneshot;
-
-use super::super::audit;
-use super::super::bench::{RepositoryBench, side_by_side};
-use super::super::check::{Checked, Failure, ensure, ensure_eq};
-use super::super::contest::{self, Job, LIMIT, Line, Log, POOL, TICKETS, Word};
-use super::super::worker::{END, WORKER_JOB};
+use crate::conformance::audit;
+use crate::conformance::bench::{RepositoryBench, side_by_side};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::contest::{self, Asked, Job, LIMIT, Line, Log, POOL, TICKETS, Word};
+use crate::conformance::process::{Process, is_end, start_together, worked_at_the_same_time};
+use crate::conformance::worker::CONFLICTS;
 use crate::domain::{ReservationId, ReservationState};
 use crate::ports::BoxFuture;
 
@@ -20,11 +16,11 @@ const INSTANCES: u32 = 4;
 const BUYERS: u32 = 8;
 const ROUNDS: u32 = 20;
 
-/// How many lines a process may print before it is killed.
-const LINES_BEFORE_KILL: usize = 15;
+/// How many lines the process says that is killed.
+const LINES_BEFORE_KILL: u32 = 40;
 
 fn job(instance: u32, seed: u64) -> Job {
-    Job { event: contest::event(), instance, buyers: BUYERS, rounds: ROUNDS, seed }
+    Job { event: contest::event(), instance, buyers: BUYERS, rounds: ROUNDS, seed, pause_after: None }
 }
 
 async fn stage(bench: &RepositoryBench) -> Checked {
@@ -33,88 +29,91 @@ async fn stage(bench: &RepositoryBench) -> Checked {
 
 pub(super) async fn many_service_instances_sell_nothing_twice(bench: &RepositoryBench) -> Checked {
     stage(bench).await?;
-    let seed = bench.runtime.random();
     let lines: Arc<Mutex<Vec<Line>>> = Arc::default();
-    let mut tasks: Vec<BoxFuture<'static, Checked>> = Vec::new();
+    let mut tasks: Vec<BoxFuture<'static, Result<u32, Failure>>> = Vec::new();
     for instance in 0..INSTANCES {
-        let repository = bench.store.open().await;
-        let (runtime, job, lines) = (Arc::clone(&bench.runtime), job(instance, seed), Arc::clone(&lines));
+        let repository = bench.open().await?;
+        let (runtime, job) = (Arc::clone(&bench.runtime), job(instance, bench.common.seed));
+        let lines = Arc::clone(&lines);
         let log: Log = Arc::new(move |line| lines.lock().unwrap_or_else(PoisonError::into_inner).push(line));
         tasks.push(Box::pin(async move { contest::run(repository, runtime, &job, log).await }));
     }
-    side_by_side(&bench.runtime, tasks).await.map_err(|failure| failure.at(&format!("seed {seed}")))?;
+    let conflicts: u32 = side_by_side(&bench.runtime, tasks).await?.into_iter().sum();
     let lines = lines.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    bench.note(format!("{INSTANCES} service instances in one process, seed {seed}"));
-    check(bench, &lines).await.map_err(|failure| failure.at(&format!("seed {seed}")))
+    bench.note(format!("{INSTANCES} service instances in one process, {conflicts} conflicts"));
+    check(bench, &lines).await
 }
 
 pub(super) async fn many_processes_sell_nothing_twice(bench: &RepositoryBench) -> Checked {
-    run_processes(bench, None).await
+    run_processes(bench, false).await
 }
 
 pub(super) async fn a_killed_process_leaves_nothing_half_done(bench: &RepositoryBench) -> Checked {
-    run_processes(bench, Some(LINES_BEFORE_KILL)).await
+    run_processes(bench, true).await
 }
 
-/// Starts the processes, and kills the first one after it has printed so many lines.
-async fn run_processes(bench: &RepositoryBench, kill_after: Option<usize>) -> Checked {
+/// Starts the processes together; the first one may be killed in the middle of its work.
+async fn run_processes(bench: &RepositoryBench, kills: bool) -> Checked {
     stage(bench).await?;
-    let seed = bench.runtime.random();
     let mut processes = Vec::new();
     for instance in 0..INSTANCES {
-        let Some(mut command) = bench.store.worker() else {
+        let Some(command) = bench.worker() else {
             return Err(Failure::skipped(
                 "single process: no other process can open this store \
                  (processes::many_service_instances_sell_nothing_twice does it inside one)",
             ));
         };
-        command.env(WORKER_JOB, job(instance, seed).to_string());
-        processes.push(follow(command, kill_after.filter(|_| instance == 0)));
+        let pause_after = (kills && instance == 0).then_some(LINES_BEFORE_KILL);
+        let job = Job { pause_after, ..job(instance, bench.common.seed) };
+        processes.push(bench.common.children.start(command, &job.to_string())?);
     }
+    start_together(&mut processes).await?;
     let mut lines = Vec::new();
-    for (instance, process) in processes.into_iter().enumerate() {
-        let said = process.await.map_err(|_| Failure::new("nobody follows a process any more"))?;
-        let said = said.map_err(|failure| failure.at(&format!("process {instance}, seed {seed}")))?;
-        lines.extend(said);
+    let mut conflicts = 0;
+    for (instance, process) in processes.iter_mut().enumerate() {
+        let is_killed = kills && instance == 0;
+        let followed = follow(bench, process, is_killed, &mut lines).await;
+        conflicts += followed.map_err(|failure| failure.at(&format!("process {instance}")))?;
     }
-    let killed = if kill_after.is_some() { ", one of them killed" } else { "" };
-    bench.note(format!("{INSTANCES} processes{killed}, seed {seed}"));
-    check(bench, &lines).await.map_err(|failure| failure.at(&format!("seed {seed}")))
+    let spans: Vec<_> = processes.iter().map(Process::span).collect();
+    let together = worked_at_the_same_time(&spans);
+    let killed = if kills { ", one of them killed" } else { "" };
+    bench.note(format!("{together} of {INSTANCES} processes at the same time{killed}, {conflicts} conflicts"));
+    check(bench, &lines).await?;
+    ensure!(together > 1, "the processes worked one after another, which proves nothing");
+    ensure!(conflicts > 0, "no process ever met another one's decision, which proves nothing");
+    Ok(())
 }
 
-/// Starts a process and reads what it prints. Reading blocks, so it has a thread of its own.
-fn follow(mut command: Command, kill_after: Option<usize>) -> oneshot::Receiver<Result<Vec<Line>, Failure>> {
-    let (sender, receiver) = oneshot::channel();
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    thread::spawn(move || {
-        // The case has ended when nobody listens.
-        let _ = sender.send(read_all(command, kill_after));
-    });
-    receiver
-}
-
-fn read_all(mut command: Command, kill_after: Option<usize>) -> Result<Vec<Line>, Failure> {
-    let mut child = command.spawn()?;
-    let Some(out) = child.stdout.take() else { return Err(Failure::new("the process has no standard output")) };
-    let mut lines = Vec::new();
-    let mut ended = false;
-    for text in BufReader::new(out).lines() {
-        let text = text?;
+/// Collects what a process says, until it ends or is killed. Answers how many conflicts it had.
+async fn follow(
+    bench: &RepositoryBench,
+    process: &mut Process,
+    is_killed: bool,
+    lines: &mut Vec<Line>,
+) -> Result<u32, Failure> {
+    let (mut ended, mut conflicts, mut said) = (false, 0, 0);
+    while let Some(text) = process.line().await {
         // A harness may print lines of its own, and a killed process may not finish its last one.
-        match text.parse::<Line>() {
-            Ok(line) => lines.push(line),
-            Err(_) => ended |= text == END,
+        if let Ok(line) = text.parse::<Line>() {
+            lines.push(line);
+            said += 1;
+        } else if let Some(count) = text.strip_prefix(CONFLICTS) {
+            conflicts += count.trim().parse::<u32>()?;
         }
-        if kill_after == Some(lines.len()) {
-            child.kill()?;
+        ended |= is_end(&text);
+        // It says no more than that and waits, with requests on their way.
+        if is_killed && said == LINES_BEFORE_KILL {
+            process.kill();
         }
     }
-    let status = child.wait()?;
-    match kill_after {
-        None => ensure!(ended && status.success(), "the process ended with {status}, its job done: {ended}"),
-        Some(_) => ensure!(!ended && !status.success(), "the process ended with {status} before it was killed"),
+    let status = process.status(&*bench.runtime).await?;
+    if is_killed {
+        ensure!(!ended && !status.success(), "the process ended with {status} before it was killed");
+    } else {
+        ensure!(ended && status.success(), "ended with {status}; what it says is on the standard error");
     }
-    Ok(lines)
+    Ok(conflicts)
 }
 
 /// What buyers were told, against what the store says.
@@ -122,23 +121,26 @@ async fn check(bench: &RepositoryBench, lines: &[Line]) -> Checked {
     let event = contest::event();
     audit::tables(bench, &event).await?;
     audit::feed(bench, &event).await?;
-    let mut confirmed: BTreeMap<ReservationId, Word> = BTreeMap::new();
-    let mut cancelled: BTreeMap<ReservationId, Word> = BTreeMap::new();
+    // The last word about each.
+    let mut told: BTreeMap<Asked, BTreeMap<ReservationId, Word>> = BTreeMap::new();
     for line in lines {
-        let words = if line.confirms { &mut confirmed } else { &mut cancelled };
-        words.insert(line.reservation, line.word);
+        told.entry(line.asked).or_default().insert(line.reservation, line.word);
+    }
+    let mut told = |asked| told.remove(&asked).unwrap_or_default();
+    let (held, confirmed, cancelled) = (told(Asked::Hold), told(Asked::Confirm), told(Asked::Cancel));
+    let found: BTreeMap<ReservationId, ReservationState> =
+        bench.reservations(&event).await?.into_iter().map(|(_, found)| (found.id, found.state)).collect();
+    for (id, state) in &found {
+        ensure!(held.contains_key(id), "{id} exists, and nobody asked for it");
+        let is_booked = *state == ReservationState::Booked;
+        ensure!(!is_booked || confirmed.contains_key(id), "{id} is booked, and nobody asked for it");
+    }
+    for (id, word) in &held {
+        ensure!(*word != Word::Done || found.contains_key(id), "a hold that was acknowledged is lost: {id}");
+        ensure!(*word != Word::Refused || !found.contains_key(id), "a hold that was refused exists: {id}");
     }
     let mut unknown = 0;
-    let mut found: BTreeMap<ReservationId, bool> = BTreeMap::new();
-    for (_, reservation) in bench.reservations(&event).await? {
-        let is_booked = reservation.state == ReservationState::Booked;
-        if is_booked {
-            ensure!(confirmed.contains_key(&reservation.id), "{} is booked, and nobody asked for it", reservation.id);
-        }
-        found.insert(reservation.id, is_booked);
-    }
     for (id, confirmed) in &confirmed {
-        let is_booked = found.get(id).copied();
         let expected = match (confirmed, cancelled.get(id)) {
             (Word::Done, None | Some(Word::Refused)) => true,
             (Word::Refused, _) | (Word::Done, Some(Word::Done)) => false,
@@ -147,10 +149,12 @@ async fn check(bench: &RepositoryBench, lines: &[Line]) -> Checked {
                 continue;
             }
         };
+        let is_booked = found.get(id).map(|state| *state == ReservationState::Booked);
         ensure_eq!(is_booked, Some(expected), "whether {id} is booked, which was told to be ({confirmed:?})");
     }
-    let done = confirmed.values().filter(|word| **word == Word::Done).count();
-    ensure!(done > 0, "nobody booked anything");
-    bench.note(format!("{done} bookings, {} cancelled, {unknown} unknown", cancelled.len()));
+    let done = |words: &BTreeMap<ReservationId, Word>| words.values().filter(|word| **word == Word::Done).count();
+    let booked = done(&confirmed);
+    ensure!(booked > 0, "nobody booked anything");
+    bench.note(format!("{} holds, {booked} bookings, {} cancelled, {unknown} unknown", done(&held), done(&cancelled)));
     Ok(())
 }

@@ -1,13 +1,12 @@
-use super::super::bench::{
-    RepositoryBench, area_id, customer_id, event_id, new_reservation_id, nth_ticket, place, pool, pool_id, pool_key,
+use crate::conformance::bench::{
+    RepositoryBench, area_id, blocked, customer_id, event_id, lines, nth_ticket, place, pool, pool_id, pool_key,
     reservation, ticket, ticket_id, ticket_key,
 };
-use super::super::check::{Checked, ensure, ensure_eq};
-use crate::conformance::bench::{blocked, lines};
+use crate::conformance::check::{Checked, ensure, ensure_eq};
 use crate::domain::{
     CustomerId, Pool, Record, RecordKey, ReservationId, ReservationState, Ticket, TicketId, TicketState,
 };
-use crate::ports::{PAGE_MAX, ReservationQuery, TicketQuery};
+use crate::ports::{PAGE_MAX, ReservationQuery, RuntimeExt, TicketQuery};
 
 pub(super) async fn tickets_are_listed_in_order_page_by_page(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
@@ -68,7 +67,7 @@ pub(super) async fn reservations_are_listed_by_event_and_customer(bench: &Reposi
     for event in [&here, &there] {
         bench.stage(event, 1, &[("floor", 100)], None).await?;
         for n in 0..25_u32 {
-            let id = new_reservation_id(&bench.runtime);
+            let id = bench.runtime.reservation_id();
             let customer = if n % 3 == 0 { "ada" } else { "grace" };
             let state = if n % 2 == 0 { ReservationState::Booked } else { ReservationState::Released };
             let record = reservation(id, event, customer, lines(&[], &[("floor", n + 1)]), state);
@@ -107,6 +106,42 @@ pub(super) async fn reservations_are_listed_by_event_and_customer(bench: &Reposi
                 ensure!(found.len() <= wanted.len(), "more reservations of {customer:?} than there are");
             }
             ensure_eq!(found, wanted, "the reservations of {customer:?}, {limit} a page");
+        }
+    }
+    Ok(())
+}
+
+/// Areas, tickets, pools and customers of the same names in several events, mixed in the order in which they were made.
+pub(super) async fn lists_are_of_one_event(bench: &RepositoryBench) -> Checked {
+    let events = ["here", "there"].map(event_id);
+    let mut expected: Vec<Vec<ReservationId>> = vec![Vec::new(), Vec::new()];
+    for (n, event) in events.iter().enumerate() {
+        bench.stage(event, 3 + n as u32, &[("floor", 100 + n as u32)], None).await?;
+    }
+    for n in 0..12 {
+        let id = bench.runtime.reservation_id();
+        let event = &events[n % 2];
+        let record = reservation(id, event, "ada", lines(&[], &[("floor", 1)]), ReservationState::Released);
+        bench.put(event, vec![(RecordKey::Reservation(id), record)]).await?;
+        expected[n % 2].push(id);
+    }
+    for (n, event) in events.iter().enumerate() {
+        let tickets: Vec<TicketId> = (0..3 + n as u32).map(nth_ticket).collect();
+        for area in [None, Some(area_id("A"))] {
+            let query = TicketQuery { event: event.clone(), area: area.clone(), after: None, limit: PAGE_MAX };
+            let found: Vec<TicketId> = bench.repository.tickets(&query).await?.into_iter().map(|(id, ..)| id).collect();
+            ensure_eq!(found, tickets, "the tickets of area {area:?} of event {event}");
+        }
+        let pools = bench.repository.pools(event).await?;
+        let floor = Pool::with_capacity(100 + n as u32);
+        ensure_eq!(pools, vec![(pool_id("floor"), 1, floor)], "the pools of event {event}");
+        expected[n].sort_unstable_by_key(|id| *id.as_uuid().as_bytes());
+        for customer in [None, Some(customer_id("ada"))] {
+            let query =
+                ReservationQuery { event: event.clone(), customer: customer.clone(), after: None, limit: PAGE_MAX };
+            let found: Vec<ReservationId> =
+                bench.repository.reservations(&query).await?.into_iter().map(|(_, found)| found.id).collect();
+            ensure_eq!(found, expected[n], "the reservations of {customer:?} of event {event}");
         }
     }
     Ok(())

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::super::bench::{
-    RepositoryBench, Tx, commit, event_id, load, new_reservation_id, nth_ticket, pool, pool_key, reservation,
-    side_by_side, ticket, ticket_key,
+use crate::conformance::bench::{
+    RepositoryBench, Tx, commit, event_id, lines, load, nth_ticket, pool, pool_key, reservation, side_by_side, ticket,
+    ticket_key,
 };
-use super::super::check::{Checked, Failure, ensure, ensure_eq};
-use crate::conformance::bench::lines;
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::domain::{EventId, Record, RecordKey, ReservationState, TicketState, Versioned};
-use crate::ports::{BoxFuture, GroupOutcome, Repository};
+use crate::ports::{BoxFuture, GroupOutcome, Repository, RuntimeExt};
 
 const HANDLES: u32 = 4;
 
@@ -27,7 +26,7 @@ pub(super) async fn no_update_is_lost(bench: &RepositoryBench) -> Checked {
     bench.stage(&event, 0, &[("floor", 1_000)], None).await?;
     let mut tasks: Vec<BoxFuture<'static, Result<(), Failure>>> = Vec::new();
     for _ in 0..HANDLES {
-        let (repository, event) = (bench.store.open().await, event.clone());
+        let (repository, event) = (bench.open().await?, event.clone());
         tasks.push(Box::pin(async move {
             let mut done = 0;
             while done < UPDATES {
@@ -52,7 +51,7 @@ pub(super) async fn a_load_is_one_moment(bench: &RepositoryBench) -> Checked {
     bench.stage(&event, 0, &[("left", PLACES), ("right", PLACES)], None).await?;
     bench.put(&event, vec![(pool_key("left"), pool(PLACES, 0, PLACES))]).await?;
     let (over, loads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-    let (repository, of_writer) = (bench.store.open().await, event.clone());
+    let (repository, of_writer) = (bench.open().await?, event.clone());
     let (over_writer, loads_seen) = (Arc::clone(&over), Arc::clone(&loads));
     let writer = async move {
         let moved = move_places(&*repository, &of_writer, &loads_seen).await;
@@ -61,7 +60,7 @@ pub(super) async fn a_load_is_one_moment(bench: &RepositoryBench) -> Checked {
     };
     let mut tasks: Vec<BoxFuture<'static, Checked>> = vec![Box::pin(writer)];
     for _ in 0..2 {
-        let (repository, event) = (bench.store.open().await, event.clone());
+        let (repository, event) = (bench.open().await?, event.clone());
         let (over, loads) = (Arc::clone(&over), Arc::clone(&loads));
         tasks.push(Box::pin(async move {
             while !over.load(Ordering::Acquire) {
@@ -101,14 +100,14 @@ pub(super) async fn a_ticket_is_never_given_to_two(bench: &RepositoryBench) -> C
     bench.stage(&event, TICKETS + 1, &[], None).await?;
     let mut tasks: Vec<BoxFuture<'static, Result<u32, Failure>>> = Vec::new();
     for rival in 0..HANDLES {
-        let (repository, event) = (bench.store.open().await, event.clone());
+        let (repository, event) = (bench.open().await?, event.clone());
         let runtime = Arc::clone(&bench.runtime);
         tasks.push(Box::pin(async move {
             let mut won = 0;
             for step in 0..TICKETS {
                 // All start together and meet on overlapping pairs.
                 let n = if rival % 2 == 0 { step } else { (step + 1) % TICKETS };
-                let id = new_reservation_id(&runtime);
+                let id = runtime.reservation_id();
                 let keys = [ticket_key(n), ticket_key(n + 1), RecordKey::Reservation(id)];
                 let tx = Tx::begin(&*repository, &event, &keys).await?;
                 let free = keys[..2].iter().all(|key| match tx.get(key).record {

@@ -1,17 +1,38 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::super::bench::{
-    RepositoryBench, event_id, lines, new_reservation_id, nth_ticket, operation, operation_made_at, pool, pool_key,
-    ticket, ticket_key,
-};
-use super::super::check::{Checked, Failure, ensure, ensure_eq};
-use super::super::service;
 use crate::booking::BookingError;
-use crate::conformance::bench::blocked;
-use crate::domain::{EventId, OperationId, RecordKey, Rejection, TicketState, Timestamp};
-use crate::ports::{ChangesError, PAGE_MAX, Purged};
+use crate::conformance::bench::{
+    RepositoryBench, customer_id, event_id, lines, load, nth_ticket, operation, operation_made_at, pool, pool_key,
+    side_by_side, ticket_key,
+};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::service;
+use crate::domain::{Action, EventId, OperationId, RecordKey, Rejection, Timestamp};
+use crate::ports::{BoxFuture, Purged, RuntimeExt};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How many steps in a row remove nothing when there is nothing left.
+pub(super) const IDLE_STEPS: u32 = 3;
+
+/// Purges in steps until nothing is left, and answers what was removed. A step MAY remove less than it is allowed.
+pub(super) async fn purge_all(bench: &RepositoryBench, retention: Duration, limit: usize) -> Result<Purged, Failure> {
+    const STEPS_MAX: u32 = 10_000;
+    let (mut all, mut idle) = (Purged::default(), 0);
+    for _ in 0..STEPS_MAX {
+        let step = bench.repository.purge(retention, limit).await?;
+        ensure!(step.operations <= limit && step.changes <= limit, "{step:?} in one step, and {limit} are the limit");
+        idle = if step == Purged::default() { idle + 1 } else { 0 };
+        all.operations += step.operations;
+        all.changes += step.changes;
+        if idle == IDLE_STEPS {
+            return Ok(all);
+        }
+    }
+    Err(Failure::new(format!("purging does not end within {STEPS_MAX} steps")))
+}
 
 /// Records operations whose ids were made so long ago, a second apart, the oldest first.
 async fn operations_made(
@@ -38,20 +59,10 @@ async fn recorded(bench: &RepositoryBench, event: &EventId, ids: &[OperationId])
 
 async fn purged_before(bench: &RepositoryBench, event: &EventId) -> Result<Timestamp, Failure> {
     let first = bench.load(event, &[]).await?.operations_purged_before();
-    let other = bench.store.open().await;
-    let second = super::super::bench::load(&*other, event, &[]).await?.operations_purged_before();
+    let other = bench.open().await?;
+    let second = load(&*other, event, &[]).await?.operations_purged_before();
     ensure!(second >= first, "another handle says that operations are purged before {second}, not {first}");
     Ok(first)
-}
-
-/// Rows decided so long ago: tickets `0..count`, one commit each.
-async fn rows_decided(bench: &RepositoryBench, event: &EventId, ago: Duration, count: u32) -> Checked {
-    let decided_at = bench.clock().await?.before(ago);
-    for n in 0..count {
-        let tx = bench.begin(event, &[ticket_key(n)]).await?.decided_at(decided_at);
-        bench.commit(event, tx.write(ticket_key(n), ticket(n, blocked("old"))).group()).await?;
-    }
-    Ok(())
 }
 
 pub(super) async fn old_operations_are_purged_and_young_ones_kept(bench: &RepositoryBench) -> Checked {
@@ -59,7 +70,7 @@ pub(super) async fn old_operations_are_purged_and_young_ones_kept(bench: &Reposi
     bench.stage(&event, 1, &[], None).await?;
     let old = operations_made(bench, &event, 2 * HOUR, 5).await?;
     let young = operations_made(bench, &event, HOUR / 2, 5).await?;
-    let purged = bench.repository.purge(HOUR, 1_000).await?;
+    let purged = purge_all(bench, HOUR, 1_000).await?;
     ensure_eq!(purged, Purged { operations: 5, changes: 0 }, "what was purged");
     ensure_eq!(recorded(bench, &event, &old).await?, Vec::new(), "the old operations");
     ensure_eq!(recorded(bench, &event, &young).await?, young, "the young operations");
@@ -80,18 +91,75 @@ pub(super) async fn old_operations_are_purged_and_young_ones_kept(bench: &Reposi
 }
 
 pub(super) async fn purging_goes_in_bounded_steps(bench: &RepositoryBench) -> Checked {
+    const LIMIT: usize = 4;
     let event = event_id("concert");
     bench.stage(&event, 0, &[], None).await?;
     let old = operations_made(bench, &event, 2 * HOUR, 10).await?;
-    for (step, expected) in [4, 4, 2, 0].into_iter().enumerate() {
-        ensure_eq!(bench.repository.purge(HOUR, 4).await?.operations, expected, "operations purged in step {step}");
-        let left = recorded(bench, &event, &old).await?;
-        ensure_eq!(left.len(), 10 - (4 * (step + 1)).min(10), "operations left after step {step}");
+    let mut left = old.len();
+    let mut idle = 0;
+    while idle < IDLE_STEPS {
+        let purged = bench.repository.purge(HOUR, LIMIT).await?.operations;
+        ensure!(purged <= LIMIT, "a step removes {purged} operations, and {LIMIT} are the limit");
+        let still = recorded(bench, &event, &old).await?;
+        ensure_eq!(still.len(), left - purged.min(left), "operations left after a step that removes {purged}");
+        left = still.len();
         let before = purged_before(bench, &event).await?;
-        for id in old.iter().filter(|id| !left.contains(id)) {
+        for id in old.iter().filter(|id| !still.contains(id)) {
             ensure!(id.made_at() < before, "an operation made at {} is purged, the limit is {before}", id.made_at());
         }
+        idle = if purged == 0 { idle + 1 } else { 0 };
     }
+    ensure_eq!(left, 0, "old operations left when steps remove nothing more");
+    Ok(())
+}
+
+/// Whoever finds an operation gone is told by the same load that it may be purged: else it would be carried out again.
+pub(super) async fn what_is_gone_is_before_the_limit_of_the_same_load(bench: &RepositoryBench) -> Checked {
+    const READERS: usize = 2;
+    let event = event_id("concert");
+    bench.stage(&event, 0, &[], None).await?;
+    let old = operations_made(bench, &event, 2 * HOUR, 60).await?;
+    let over = Arc::new(AtomicBool::new(false));
+    let mut tasks: Vec<BoxFuture<'static, Result<u32, Failure>>> = Vec::new();
+    for _ in 0..READERS {
+        let (reader, event, over, old) = (bench.open().await?, event.clone(), Arc::clone(&over), old.clone());
+        tasks.push(Box::pin(async move {
+            let keys: Vec<RecordKey> = old.iter().map(|id| RecordKey::Operation(*id)).collect();
+            let mut loads = 0;
+            loop {
+                let is_last = over.load(Ordering::Acquire);
+                let snapshot = load(&*reader, &event, &keys).await?;
+                let before = snapshot.operations_purged_before();
+                for (id, key) in old.iter().zip(&keys) {
+                    let is_gone = snapshot.get(key).is_none_or(|it| it.version == 0);
+                    ensure!(
+                        !is_gone || id.made_at() < before,
+                        "an operation made at {} is gone, and the limit in the same load is {before}",
+                        id.made_at()
+                    );
+                }
+                loads += 1;
+                if is_last {
+                    return Ok(loads);
+                }
+            }
+        }));
+    }
+    let (purger, runtime) = (bench.open().await?, Arc::clone(&bench.runtime));
+    tasks.push(Box::pin(async move {
+        let mut steps = 0;
+        let mut idle = 0;
+        while idle < IDLE_STEPS {
+            idle = if purger.purge(HOUR, 3).await?.operations == 0 { idle + 1 } else { 0 };
+            steps += 1;
+            runtime.sleep(Duration::from_millis(1)).await;
+        }
+        over.store(true, Ordering::Release);
+        Ok(steps)
+    }));
+    let counts = side_by_side(&bench.runtime, tasks).await?;
+    bench.note(format!("{} loads beside {} steps", counts[..READERS].iter().sum::<u32>(), counts[READERS]));
+    ensure_eq!(recorded(bench, &event, &old).await?, Vec::new(), "the old operations");
     Ok(())
 }
 
@@ -102,7 +170,7 @@ pub(super) async fn the_purge_limit_never_falls(bench: &RepositoryBench) -> Chec
     let fresh = purged_before(bench, &event).await?;
     let mut highest = fresh;
     for hours in [4, 1, 3, 2, 1, 100_000] {
-        bench.repository.purge(hours * HOUR, 10).await?;
+        purge_all(bench, hours * HOUR, 10).await?;
         let before = purged_before(bench, &event).await?;
         ensure!(before >= highest, "the limit has fallen from {highest} to {before}");
         highest = before;
@@ -111,76 +179,11 @@ pub(super) async fn the_purge_limit_never_falls(bench: &RepositoryBench) -> Chec
     Ok(())
 }
 
-pub(super) async fn a_reader_behind_the_purge_is_told(bench: &RepositoryBench) -> Checked {
-    let event = event_id("concert");
-    bench.stage(&event, 0, &[], None).await?;
-    bench.repository.purge(HOUR, 1_000).await?;
-    let all = bench.changes(&event).await?;
-    ensure_eq!(all.len(), 1, "the number of changes before anything is old");
-    // A fresh event, all of whose rows are old.
-    let event = event_id("last year");
-    let decided_at = bench.clock().await?.before(2 * HOUR);
-    let tx = bench.begin(&event, &[RecordKey::Event]).await?.decided_at(decided_at);
-    let terms = super::samples::event(crate::domain::EventState::OnSale);
-    bench.commit(&event, tx.write(RecordKey::Event, terms).group()).await?;
-    rows_decided(bench, &event, 2 * HOUR, 9).await?;
-    for (limit, through) in [(4, 4), (4, 8), (4, 10), (4, 10)] {
-        bench.repository.purge(HOUR, limit).await?;
-        for after in 0..=10 {
-            match bench.repository.changes(&event, after, PAGE_MAX).await {
-                Err(ChangesError::Truncated { purged_through }) => {
-                    ensure_eq!(purged_through, through, "the last purged row");
-                    ensure!(after < through, "a reader after {after} lacks nothing when {through} rows are purged");
-                }
-                Err(other) => return Err(other.into()),
-                Ok(page) => {
-                    ensure!(after >= through, "a reader after {after} is not told that {through} rows are purged");
-                    let found: Vec<_> = page.iter().map(|change| change.sequence).collect();
-                    ensure_eq!(found, (after + 1..=10).collect::<Vec<_>>(), "the rows after {after}");
-                }
-            }
-        }
-    }
-    bench.put(&event, vec![(ticket_key(0), ticket(0, TicketState::Available))]).await?;
-    let page = bench.repository.changes(&event, 10, PAGE_MAX).await?;
-    let found: Vec<_> = page.iter().map(|change| change.sequence).collect();
-    ensure_eq!(found, vec![11], "the sequence goes on after everything was purged");
-    Ok(())
-}
-
-pub(super) async fn the_feed_is_purged_from_its_oldest_row_on(bench: &RepositoryBench) -> Checked {
-    let event = event_id("concert");
-    bench.stage(&event, 0, &[], None).await?;
-    rows_decided(bench, &event, 2 * HOUR, 3).await?;
-    // The event's own row is young, and the old ones come after it: a clock has stepped back. They wait for it.
-    ensure_eq!(bench.repository.purge(HOUR, 1_000).await?.changes, 0, "rows purged behind a young one");
-    ensure_eq!(bench.changes(&event).await?.len(), 4, "the number of changes");
-    Ok(())
-}
-
-pub(super) async fn purging_leaves_the_tables_alone(bench: &RepositoryBench) -> Checked {
-    let event = event_id("concert");
-    let decided_at = bench.clock().await?.before(2 * HOUR);
-    let samples = super::samples::created(&event, &bench.runtime);
-    let keys: Vec<RecordKey> = samples.iter().map(|(key, _)| key.clone()).collect();
-    let tx = bench.begin(&event, &keys).await?.decided_at(decided_at);
-    let tx = samples.into_iter().fold(tx, |tx, (key, record)| tx.write(key, record));
-    bench.commit(&event, tx.group()).await?;
-    let before = bench.load(&event, &keys).await?;
-    let purged = bench.repository.purge(HOUR, 1_000).await?;
-    ensure_eq!(purged, Purged { operations: 0, changes: keys.len() - 1 }, "what was purged");
-    let after = bench.load(&event, &keys).await?;
-    for key in &keys {
-        ensure_eq!(after.get(key), before.get(key), "{key:?} after the purge");
-    }
-    Ok(())
-}
-
 /// Whether it was carried out is no longer known, so it is refused: before its record is purged, and after.
 pub(super) async fn an_operation_older_than_the_retention_is_never_executed(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 2, &[("floor", 5)], None).await?;
-    let service = service::on(bench, bench.store.open().await)?;
+    let service = service::on(bench, bench.open().await?)?;
     let mut command = service::hold(bench, &event, "ada", lines(&[nth_ticket(0)], &[("floor", 1)]));
     command.operation = operation_made_at(&*bench.runtime, bench.clock().await?.before(2 * HOUR));
     let held = service.submit(command.clone()).await?;
@@ -189,18 +192,15 @@ pub(super) async fn an_operation_older_than_the_retention_is_never_executed(benc
     let mut release = service::command(
         bench,
         &event,
-        crate::domain::Action::Release {
-            reservation: service::reservation_of(&command)?,
-            customer: crate::conformance::bench::customer_id("ada"),
-        },
+        Action::Release { reservation: service::reservation_of(&command)?, customer: customer_id("ada") },
     );
     release.operation = operation_made_at(&*bench.runtime, bench.clock().await?.before(HOUR / 2));
     let _ = service.submit(release).await?;
-    bench.repository.purge(HOUR, 1_000).await?;
+    purge_all(bench, HOUR, 1_000).await?;
     let before = bench.get(&event, &ticket_key(0)).await?;
     let mut again = command;
-    if let crate::domain::Action::Hold(hold) = &mut again.action {
-        hold.reservation = new_reservation_id(&bench.runtime);
+    if let Action::Hold(hold) = &mut again.action {
+        hold.reservation = bench.runtime.reservation_id();
     }
     for _ in 0..2 {
         match service.submit(again.clone()).await {

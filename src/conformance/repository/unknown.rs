@@ -3,23 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::audit;
-use super::super::bench::{
-    RepositoryBench, Tx, customer_id, event_id, lines, nth_ticket, pool, pool_key, ticket, ticket_key,
+use crate::booking::BookingError;
+use crate::conformance::audit;
+use crate::conformance::bench::{
+    RepositoryBench, Tx, blocked, customer_id, event_id, lines, nth_ticket, pool, pool_key, ticket, ticket_key,
 };
-use super::super::check::{Checked, Failure, ensure, ensure_eq};
-use super::super::faults::{ClockOffset, FailsInPassing, Landing, LateCommit, SkewedClock};
-use super::super::service;
-use crate::booking::{BookingError, Contention};
-use crate::conformance::bench::blocked;
-use crate::domain::{Action, Record, RecordKey, Rejection, ReservationState};
-use crate::ports::{GroupOutcome, StoreErrorKind};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::faults::{ClockOffset, FailsInPassing, Landing, LateCommit, SkewedClock};
+use crate::conformance::service;
+use crate::conformance::stepped::SteppedRuntime;
+use crate::domain::{Action, Policies, Record, RecordKey, Rejection, ReservationState};
+use crate::ports::{GroupOutcome, NoObserver, Repository, Runtime, StoreErrorKind};
 
 /// A hold, its confirmation and its cancellation, each of which loses its answer so many times in a row.
 async fn each_happens_once(bench: &RepositoryBench, landing: Landing, times: usize) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 4, &[("floor", 9)], Some(9)).await?;
-    let late = LateCommit::new(bench.store.open().await);
+    let late = LateCommit::new(bench.open().await?);
     let service = service::on(bench, Arc::new(late.clone()))?;
     let hold = service::hold(bench, &event, "ada", lines(&[nth_ticket(0), nth_ticket(1)], &[("floor", 2)]));
     let reservation = service::reservation_of(&hold)?;
@@ -68,7 +68,7 @@ pub(super) async fn a_statement_that_never_lands_happens_once(bench: &Repository
 pub(super) async fn a_refusal_after_an_unknown_outcome_is_final(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 2, &[("floor", 9)], None).await?;
-    let late = LateCommit::new(bench.store.open().await);
+    let late = LateCommit::new(bench.open().await?);
     let offset = ClockOffset::new();
     let service = service::on(bench, Arc::new(SkewedClock::new(Arc::new(late.clone()), offset.clone())))?;
     let hold = service::hold(bench, &event, "ada", lines(&[nth_ticket(0)], &[("floor", 2)]));
@@ -101,22 +101,33 @@ pub(super) async fn a_refusal_after_an_unknown_outcome_is_final(bench: &Reposito
 pub(super) async fn an_outcome_resolved_by_another_instance_is_final(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 2, &[("floor", 9)], None).await?;
-    let late = LateCommit::new(bench.store.open().await);
-    let cut_off = FailsInPassing::new(Arc::new(late.clone()));
-    let service = service::on(bench, Arc::new(cut_off.clone()))?;
+    let late = LateCommit::new(bench.open().await?);
+    let cut_off = Arc::new(FailsInPassing::new(Arc::new(late.clone())));
+    // The caller's deadline passes when the answer is lost, and not before, however slow the machine is.
+    let of_caller = SteppedRuntime::new(&bench.runtime);
+    let runtime: Arc<dyn Runtime> = of_caller.clone();
+    let observer = Arc::new(NoObserver);
+    let service = service::observed(&runtime, cut_off.clone(), Policies::default(), observer)?;
     let hold = service::hold(bench, &event, "ada", lines(&[nth_ticket(0)], &[("floor", 2)]));
     let reservation = service::reservation_of(&hold)?;
     let _ = service.submit(hold).await?;
     late.arm(Landing::OnDemand);
-    late.after_unknown(move || cut_off.fail_loads(usize::MAX));
+    // Weak, because it is kept by what it cuts off.
+    let cut_off = Arc::downgrade(&cut_off);
+    late.after_unknown(move || {
+        if let Some(cut_off) = cut_off.upgrade() {
+            cut_off.fail_loads(usize::MAX);
+        }
+        of_caller.step(service::WAIT_MAX);
+    });
     let confirm = service::confirm(bench, &event, "ada", reservation);
-    match service.submit_under(confirm.clone(), Contention::Wait(Duration::from_millis(200))).await {
+    match service.submit(confirm.clone()).await {
         Err(BookingError::OutcomeUnknown(_)) => {}
         other => return Err(Failure::new(format!("a confirmation whose answer was lost: {other:?}"))),
     }
     let offset = ClockOffset::new();
     offset.set_micros(3_600_000_000);
-    let other = service::on(bench, Arc::new(SkewedClock::new(bench.store.open().await, offset)))?;
+    let other = service::on(bench, Arc::new(SkewedClock::new(bench.open().await?, offset)))?;
     match other.resolve(confirm.clone()).await {
         Err(BookingError::Rejected(Rejection::HoldExpired)) => {}
         other => return Err(Failure::new(format!("resolved after the deadline: {other:?}"))),
@@ -133,7 +144,7 @@ pub(super) async fn an_outcome_resolved_by_another_instance_is_final(bench: &Rep
 pub(super) async fn a_failure_in_passing_is_retried(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 4, &[("floor", 9)], None).await?;
-    let failing = FailsInPassing::new(bench.store.open().await);
+    let failing = FailsInPassing::new(bench.open().await?);
     let service = service::on(bench, Arc::new(failing.clone()))?;
     for n in 0..3 {
         failing.fail_loads(n);
@@ -151,7 +162,7 @@ pub(super) async fn a_late_statement_is_judged_when_it_lands(bench: &RepositoryB
     let event = event_id("concert");
     bench.stage(&event, 4, &[("floor", 9)], None).await?;
     for meanwhile in [false, true] {
-        let late = LateCommit::new(bench.store.open().await);
+        let late = LateCommit::new(bench.open().await?);
         let keys = [ticket_key(0), ticket_key(1), pool_key("floor")];
         let tx = Tx::begin(&late, &event, &keys).await?;
         let before = keys.iter().map(|key| tx.get(key)).collect::<Vec<_>>();
@@ -159,7 +170,7 @@ pub(super) async fn a_late_statement_is_judged_when_it_lands(bench: &RepositoryB
         let tx =
             tx.write(keys[0].clone(), ticket(0, blocked(&reason))).write(keys[1].clone(), ticket(1, blocked(&reason)));
         late.arm(Landing::OnDemand);
-        match crate::ports::Repository::commit(&late, &event, &[tx.read(keys[2].clone()).group()]).await {
+        match late.commit(&event, &[tx.read(keys[2].clone()).group()]).await {
             Err(error) => ensure_eq!(error.kind(), StoreErrorKind::Unknown, "the kind of error"),
             Ok(outcomes) => return Err(Failure::new(format!("a lost answer came: {outcomes:?}"))),
         }

@@ -1,9 +1,8 @@
-use super::super::bench::{
-    RepositoryBench, ensure_committed, ensure_conflict, event_id, pool, pool_key, put, ticket, ticket_key,
-};
-use super::super::check::{Checked, Failure, ensure_eq};
 use super::samples;
-use crate::conformance::bench::blocked;
+use crate::conformance::bench::{
+    RepositoryBench, blocked, ensure_committed, ensure_conflict, event_id, pool, pool_key, ticket, ticket_key,
+};
+use crate::conformance::check::{Checked, Failure, ensure_eq};
 use crate::domain::{RecordKey, TicketState};
 
 pub(super) async fn a_write_on_an_old_version_is_a_conflict(bench: &RepositoryBench) -> Checked {
@@ -11,7 +10,7 @@ pub(super) async fn a_write_on_an_old_version_is_a_conflict(bench: &RepositoryBe
     for sample in samples::changing(&event, &bench.runtime) {
         bench.put(&event, vec![(sample.key.clone(), sample.before.clone())]).await?;
         let late = bench.begin(&event, std::slice::from_ref(&sample.key)).await?;
-        put(&*bench.store.open().await, &event, vec![(sample.key.clone(), sample.after.clone())]).await?;
+        bench.put_elsewhere(&event, vec![(sample.key.clone(), sample.after.clone())]).await?;
         let late = late.write(sample.key.clone(), sample.before);
         let outcome = bench.commit(&event, late.group()).await?;
         ensure_conflict(&outcome, std::slice::from_ref(&sample.key), "a write on an old version")?;

@@ -1,0 +1,79 @@
+//! Many processes that want the same lock.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::job::{HELD, KEY, LockJob, TURN};
+use super::{LockBench, is_free};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::process::{Process, is_end, start_together, worked_at_the_same_time};
+use crate::conformance::worker::CONFLICTS;
+
+const PROCESSES: u32 = 4;
+const TURNS: u32 = 40;
+
+/// Long enough to be seen as held after it was granted, on a slow machine too.
+const KEPT: Duration = Duration::from_secs(2);
+
+fn start(bench: &LockBench, job: &LockJob) -> Result<Process, Failure> {
+    let Some(command) = bench.space.worker() else {
+        return Err(Failure::skipped(
+            "single process: no other process can open these locks \
+             (contention::of_many_contenders_one_at_a_time_gets_in does it inside one)",
+        ));
+    };
+    bench.common.children.start(command, &job.to_string())
+}
+
+/// Removed when the case ends, also by a process that was killed inside.
+struct Inside(PathBuf);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+pub(super) async fn of_many_processes_one_at_a_time_gets_in(bench: &LockBench) -> Checked {
+    let name = format!("ticket-reservation-lock-{}-{:016x}", std::process::id(), bench.runtime.random());
+    let file = Inside(std::env::temp_dir().join(name));
+    let job = LockJob::Turns { turns: TURNS, file: file.0.clone() };
+    let mut processes = Vec::new();
+    for _ in 0..PROCESSES {
+        processes.push(start(bench, &job)?);
+    }
+    start_together(&mut processes).await?;
+    let (mut turns, mut contended) = (0, 0);
+    for (n, process) in processes.iter_mut().enumerate() {
+        let mut ended = false;
+        while let Some(line) = process.line().await {
+            turns += u32::from(line == TURN);
+            ended |= is_end(&line);
+            if let Some(count) = line.strip_prefix(CONFLICTS) {
+                contended += count.trim().parse::<u32>()?;
+            }
+        }
+        let status = process.status(&*bench.runtime).await?;
+        ensure!(ended && status.success(), "process {n} ended with {status}; what it says is on the standard error");
+    }
+    ensure_eq!(turns, PROCESSES * TURNS, "the number of turns");
+    let spans: Vec<_> = processes.iter().map(Process::span).collect();
+    let together = worked_at_the_same_time(&spans);
+    bench.note(format!("{together} of {PROCESSES} processes at the same time, {contended} times contended"));
+    ensure!(together > 1, "the processes worked one after another, which proves nothing");
+    ensure!(contended > 0, "no process was ever told that another one has the lock, which proves nothing");
+    Ok(())
+}
+
+pub(super) async fn a_killed_process_locks_nothing_for_longer_than_its_ttl(bench: &LockBench) -> Checked {
+    let mut processes = [start(bench, &LockJob::Keep { ttl: KEPT })?];
+    start_together(&mut processes).await?;
+    let [process] = &mut processes;
+    let said = process.line().await;
+    ensure_eq!(said.as_deref(), Some(HELD), "what the process says");
+    let granted = bench.runtime.now();
+    process.kill();
+    let is_early = bench.runtime.now() < granted + KEPT / 4;
+    ensure!(!is_free(&*bench.here, KEY).await? || !is_early, "the lock of a process is free before its TTL has ended");
+    bench.wait_until_free(KEY, KEPT).await
+}

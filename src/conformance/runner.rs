@@ -1,0 +1,174 @@
+//! A test program of its own: the suites of an adapter, and the processes that they start.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::arguments::Arguments;
+use super::block_on::{block_on, block_on_task};
+use super::check::Failure;
+use super::harness::{LockHarness, RepositoryHarness};
+use super::lock::{lock_cases, lock_with};
+use super::report::Report;
+use super::repository::{repository_cases, repository_with};
+use super::settings::Settings;
+use super::worker::{WORKER_ADDRESS, WORKER_SUITE, WorkerError, is_worker, lock_worker, worker};
+
+/// The `main` of a test program without libtest's (`harness = false`), because the program is also the worker process of
+/// its suites. It understands what `cargo test` and `cargo nextest` pass: `--list`, `--exact`, `--ignored`, `--skip`,
+/// filters. Each case is a test, `name::repository::theme::case` or `name::lock::theme::case`.
+///
+/// The thread that calls [`Runner::run`] only waits: the harness's runtime must run what it is told to spawn on threads
+/// of its own. That way an adapter that blocks is a failed case, and not the end of the program.
+#[must_use = "nothing is tested before it runs"]
+pub struct Runner {
+    arguments: Arguments,
+    suites: Vec<Suite>,
+}
+
+struct Suite {
+    name: String,
+    skips_nothing: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    Repository(Arc<dyn RepositoryHarness>),
+    Lock(Arc<dyn LockHarness>),
+}
+
+impl Runner {
+    /// With the arguments of the command line.
+    pub fn new() -> Self {
+        Self { arguments: Arguments::read(std::env::args().skip(1)), suites: Vec::new() }
+    }
+
+    /// Adds the suite for repositories, under the adapter's name.
+    pub fn repository(mut self, adapter: &str, harness: impl RepositoryHarness + 'static) -> Self {
+        let kind = Kind::Repository(Arc::new(harness));
+        self.suites.push(Suite { name: format!("{adapter}::repository"), skips_nothing: false, kind });
+        self
+    }
+
+    /// Adds the suite for locks, under the adapter's name.
+    pub fn lock(mut self, adapter: &str, harness: impl LockHarness + 'static) -> Self {
+        let kind = Kind::Lock(Arc::new(harness));
+        self.suites.push(Suite { name: format!("{adapter}::lock"), skips_nothing: false, kind });
+        self
+    }
+
+    /// The suite that was added last has what every case is about: a case that is skipped counts as failed.
+    pub fn skips_nothing(mut self) -> Self {
+        if let Some(suite) = self.suites.last_mut() {
+            suite.skips_nothing = true;
+        }
+        self
+    }
+
+    /// Runs what the command line asks for and prints a line for each case; in a worker process, does its job.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        if is_worker() {
+            return match self.work() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        let tests = self.suites.iter().flat_map(Suite::tests).filter(|test| self.arguments.wants(test));
+        if self.arguments.list {
+            tests.for_each(|test| println!("{test}: test"));
+            return ExitCode::SUCCESS;
+        }
+        self.test()
+    }
+
+    fn test(self) -> ExitCode {
+        let started = Instant::now();
+        let arguments = Arc::new(self.arguments);
+        let (mut ran, mut skipped, mut failed) = (0, 0, Vec::new());
+        for suite in &self.suites {
+            let report = suite.run(&arguments);
+            ran += report.cases().len();
+            skipped += report.skipped().count();
+            let forbidden = report.skipped().filter(|_| suite.skips_nothing);
+            failed.extend(report.failed().map(|case| format!("FAILED {}::{}", suite.name, case.name())));
+            failed.extend(forbidden.map(|case| format!("FAILED {}::{} (skipped)", suite.name, case.name())));
+            if report.failed().next().is_some() {
+                failed.push(format!("the seed of {} was {}", suite.name, report.seed()));
+            }
+        }
+        let failures = failed.iter().filter(|text| text.starts_with("FAILED")).count();
+        println!("{ran} cases, {skipped} skipped, {failures} failed, {:.1} s", started.elapsed().as_secs_f64());
+        failed.iter().for_each(|text| println!("{text}"));
+        if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// The other end of a suite's processes.
+    fn work(&self) -> Result<(), WorkerError> {
+        let (name, address) = (std::env::var(WORKER_SUITE), std::env::var_os(WORKER_ADDRESS));
+        let suite = self.suites.iter().find(|suite| name.as_deref() == Ok(&suite.name));
+        let (Some(suite), Some(address)) = (suite, address) else {
+            return Err(Failure::new(format!("a worker without a store ({name:?})")).into());
+        };
+        // In a task, where an adapter finds what it needs of the runtime.
+        let done = match &suite.kind {
+            Kind::Repository(harness) => {
+                let (harness, runtime) = (Arc::clone(harness), harness.runtime());
+                block_on_task(&*harness.runtime(), async move {
+                    match harness.join(&address).await {
+                        Ok(repository) => worker(repository, runtime).await,
+                        Err(error) => Err(Failure::of_harness("joining the store", &error).into()),
+                    }
+                })
+            }
+            Kind::Lock(harness) => {
+                let (harness, runtime) = (Arc::clone(harness), harness.runtime());
+                block_on_task(&*harness.runtime(), async move {
+                    match harness.join(&address).await {
+                        Ok(lock) => lock_worker(lock, runtime).await,
+                        Err(error) => Err(Failure::of_harness("joining the locks", &error).into()),
+                    }
+                })
+            }
+        };
+        done.unwrap_or_else(|| Err(Failure::new("the runtime dropped the worker's task").into()))
+    }
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Suite {
+    fn tests(&self) -> Vec<String> {
+        let cases = match &self.kind {
+            Kind::Repository(_) => repository_cases(),
+            Kind::Lock(_) => lock_cases(),
+        };
+        cases.into_iter().map(|case| format!("{}::{case}", self.name)).collect()
+    }
+
+    fn run(&self, arguments: &Arc<Arguments>) -> Report {
+        let (arguments, name, of_line) = (Arc::clone(arguments), self.name.clone(), self.name.clone());
+        let settings = Settings::new()
+            .suite(&self.name)
+            .only(move |case| arguments.wants(&format!("{name}::{case}")))
+            .on_case(move |case| println!("{of_line:18} {case}"));
+        match &self.kind {
+            Kind::Repository(harness) => block_on(repository_with(Arc::clone(harness), &settings)),
+            Kind::Lock(harness) => block_on(lock_with(Arc::clone(harness), &settings)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let suites: Vec<&str> = self.suites.iter().map(|suite| suite.name.as_str()).collect();
+        f.debug_struct("Runner").field("suites", &suites).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,526 @@
+//! A store that breaks one promise.
+
+use std::fmt;
+use std::process::Command;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ticket_reservation::adapters::memory::MemoryRepository;
+use ticket_reservation::conformance::{HarnessError, RepositoryHarness, Store};
+use ticket_reservation::domain::{
+    Event, EventId, Lapsed, LapsedOf, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, ReservationState,
+    Snapshot, Ticket, TicketId, TicketState, Timestamp,
+};
+use ticket_reservation::ports::{
+    Change, ChangesError, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository, ReservationQuery, Runtime,
+    Sequence, StoreError, TicketQuery, Write,
+};
+
+use crate::fault::{Fault, Kind};
+use crate::meeting::Meeting;
+use crate::runtime::TestRuntime;
+
+/// The events that the suite uses when it is about events.
+const EVENTS: [&str; 8] = ["here", "there", "empty", "elsewhere", "event 0", "event 1", "event 2", "event 3"];
+
+/// How long two commits wait for one another at most.
+const MEET: Duration = Duration::from_secs(2);
+
+/// What all handles on a store share, besides the store.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) fault: Fault,
+    /// Commits happen two at a time, after both have read.
+    pub(crate) meets: bool,
+    calls: AtomicUsize,
+    handles: AtomicUsize,
+    /// Both have checked, and one has written.
+    checked: Meeting,
+    written: Meeting,
+    /// The purge limit that is admitted, in microseconds.
+    admitted: AtomicI64,
+    loads: AtomicUsize,
+    commits: AtomicUsize,
+    dropped: WhenDropped,
+}
+
+/// What is done when the last handle goes.
+#[derive(Default)]
+struct WhenDropped(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for WhenDropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WhenDropped(..)")
+    }
+}
+
+impl Drop for WhenDropped {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.get() {
+            call();
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn when_dropped(&self, call: impl Fn() + Send + Sync + 'static) {
+        let _ = self.dropped.0.set(Box::new(call));
+    }
+
+    pub(crate) fn new(fault: Fault, meets: bool) -> Arc<Self> {
+        Arc::new(Self {
+            fault,
+            meets,
+            calls: AtomicUsize::new(0),
+            handles: AtomicUsize::new(0),
+            checked: Meeting::default(),
+            written: Meeting::default(),
+            admitted: AtomicI64::new(i64::MIN),
+            loads: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
+            dropped: WhenDropped::default(),
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Faulty {
+    inner: Arc<dyn Repository>,
+    shared: Arc<Shared>,
+    handle: usize,
+}
+
+fn events() -> impl Iterator<Item = EventId> {
+    EVENTS.into_iter().map(|text| EventId::new(text).expect("an id"))
+}
+
+fn is_wrong(write: &Write) -> bool {
+    match (&write.key, &write.record) {
+        (RecordKey::Pool(_), Record::Pool(pool)) => {
+            u64::from(pool.held) + u64::from(pool.booked) > pool.capacity.into()
+        }
+        (RecordKey::Reservation(id), Record::Reservation(reservation)) => *id != reservation.id,
+        (RecordKey::Ticket(_), record) => !matches!(record, Record::Ticket(_)),
+        (RecordKey::Pool(_), _) => true,
+        _ => false,
+    }
+}
+
+/// Times as a store keeps them that knows fewer.
+fn with_times(record: &Record, kept: impl Fn(Timestamp) -> Timestamp) -> Record {
+    match record.clone() {
+        Record::Ticket(Ticket { place, state: TicketState::Held { reservation, until } }) => {
+            Record::Ticket(Ticket { place, state: TicketState::Held { reservation, until: kept(until) } })
+        }
+        Record::Reservation(reservation) => {
+            let state = match reservation.state {
+                ReservationState::Held { until } => ReservationState::Held { until: kept(until) },
+                state => state,
+            };
+            Record::Reservation(Reservation { state, held_at: kept(reservation.held_at), ..reservation })
+        }
+        Record::Event(event) => {
+            let mut window = event.window;
+            window.opens = window.opens.map(&kept);
+            window.closes = window.closes.map(&kept);
+            Record::Event(Event { window, ..event })
+        }
+        other => other,
+    }
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: Arc<dyn Repository>, shared: &Arc<Shared>) -> Arc<Self> {
+        let handle = shared.handles.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { inner, shared: Arc::clone(shared), handle })
+    }
+
+    fn fault(&self) -> Fault {
+        self.shared.fault
+    }
+
+    /// Every third call or so.
+    fn is_turn(&self, every: usize) -> bool {
+        self.shared.calls.fetch_add(1, Ordering::Relaxed) % every == every - 1
+    }
+
+    async fn now(&self, event: &EventId, keys: impl Iterator<Item = &RecordKey>) -> Result<Snapshot, StoreError> {
+        let records = keys.cloned().collect();
+        self.inner.load(&LoadRequest { event: event.clone(), records, free_in: Vec::new() }).await
+    }
+
+    /// The group as it would be if it had just been read.
+    async fn up_to_date(&self, event: &EventId, group: &Group, which: impl Fn(u64) -> bool) -> Group {
+        let mut group = group.clone();
+        let keys = group.reads.iter().map(|(key, _)| key).chain(group.writes.iter().map(|write| &write.key));
+        let Ok(snapshot) = self.now(event, keys).await else { return group };
+        let version = |key: &RecordKey| snapshot.get(key).map_or(0, |versioned| versioned.version);
+        for (key, read) in group.reads.iter_mut().filter(|(_, read)| which(*read)) {
+            *read = version(key);
+        }
+        for write in group.writes.iter_mut().filter(|write| which(write.version)) {
+            write.version = version(&write.key);
+        }
+        group
+    }
+
+    async fn altered(&self, event: &EventId, group: &Group) -> Group {
+        let mut group = group.clone();
+        let mut keep_times = |kept: fn(Timestamp) -> Timestamp| {
+            for write in &mut group.writes {
+                write.decided_at = kept(write.decided_at);
+                write.record = with_times(&write.record, kept);
+            }
+        };
+        match self.fault() {
+            Fault::ChecksNoVersion => return self.up_to_date(event, &group, |_| true).await,
+            Fault::CreatesTwice => {
+                let reads = std::mem::take(&mut group.reads);
+                group = self.up_to_date(event, &group, |version| version == 0).await;
+                group.reads = reads;
+            }
+            Fault::ForgetsReads => group.reads.clear(),
+            Fault::ForgetsAbsence => group.reads.retain(|(_, version)| *version > 0),
+            Fault::DropsOperations => group.writes.retain(|write| !matches!(write.key, RecordKey::Operation(_))),
+            Fault::LeavesOutWhatIsWrong => group.writes.retain(|write| !is_wrong(write)),
+            Fault::ForgetsTheTime => group.writes.iter_mut().for_each(|write| write.decided_at = Timestamp::EPOCH),
+            Fault::RoundsTimes => keep_times(|time| Timestamp::from_micros(time.as_micros() / 1_000 * 1_000)),
+            Fault::EndsIn9999 => keep_times(|time| time.min(Timestamp::from_micros(253_402_300_799_999_999))),
+            Fault::Forgets if group.writes.len() > 3 => group.writes.truncate(3),
+            _ => {}
+        }
+        group
+    }
+
+    /// Those of a batch whose records have other versions now.
+    async fn stale(&self, event: &EventId, group: &Group, which: impl Fn(&RecordKey, u64) -> bool) -> Vec<RecordKey> {
+        let reads = group.reads.iter().map(|(key, version)| (key, *version));
+        let read: Vec<_> = reads.chain(group.writes.iter().map(|write| (&write.key, write.version))).collect();
+        let Ok(now) = self.now(event, read.iter().map(|(key, _)| *key)).await else { return Vec::new() };
+        let is_stale = |key: &RecordKey, version| now.get(key).map_or(0, |it| it.version) != version;
+        let stale = read.into_iter().filter(|(key, version)| which(key, *version) && is_stale(key, *version));
+        stale.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// A plain read before the write, as under READ COMMITTED. The two who race have both read before either writes.
+    async fn commit_after_reading(
+        &self,
+        event: &EventId,
+        group: &Group,
+        kind: Kind,
+    ) -> Result<Vec<GroupOutcome>, StoreError> {
+        let mut checked = group.clone();
+        checked.reads.retain(|(key, _)| Kind::of(key) == kind);
+        checked.writes.clear();
+        let stale = self.stale(event, &checked, |_, _| true).await;
+        if !stale.is_empty() {
+            return Ok(vec![GroupOutcome::Conflict { stale }]);
+        }
+        let mut group = group.clone();
+        group.reads.retain(|(key, _)| Kind::of(key) != kind);
+        let races = self.shared.checked.meet(MEET).await;
+        // Who checks everything goes first, so that it finds nothing changed.
+        if races && !checked.reads.is_empty() {
+            self.shared.written.meet(MEET).await;
+        }
+        let outcomes = self.inner.commit(event, &[group]).await;
+        if races && checked.reads.is_empty() {
+            self.shared.written.meet(MEET).await;
+        }
+        outcomes
+    }
+
+    /// The lists of a load, as if there were one event only.
+    async fn mix_lapsed(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+        let of: Vec<LapsedOf> = snapshot.all_lapsed().map(|(of, _)| of.clone()).collect();
+        for of in of {
+            let mut reservations = Vec::new();
+            for event in events().chain([request.event.clone()]) {
+                let all = self.now(&event, [of.record_key()].iter()).await?;
+                for id in all.lapsed(&of).map(|lapsed| lapsed.reservations.clone()).unwrap_or_default() {
+                    let key = RecordKey::Reservation(id);
+                    if let Some(versioned) = all.get(&key).filter(|_| !reservations.contains(&id)) {
+                        snapshot.insert(key, versioned.clone());
+                        reservations.push(id);
+                    }
+                }
+            }
+            snapshot.insert_lapsed(of, Lapsed { reservations, more: false });
+        }
+        Ok(())
+    }
+
+    async fn mix_areas(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+        for area in &request.free_in {
+            let mut free = Vec::new();
+            for event in events().chain([request.event.clone()]) {
+                let free_in = vec![area.clone()];
+                let all = self.inner.load(&LoadRequest { event, records: Vec::new(), free_in }).await?;
+                for id in all.free(area).unwrap_or_default() {
+                    let key = RecordKey::Ticket(id.clone());
+                    if let Some(versioned) = all.get(&key)
+                        && let Some(Record::Ticket(ticket)) = &versioned.record
+                    {
+                        free.push((id.clone(), ticket.place.clone()));
+                        snapshot.insert(key, versioned.clone());
+                    }
+                }
+            }
+            snapshot.insert_free(area.clone(), free);
+        }
+        Ok(())
+    }
+
+    async fn list_too_many(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+        for area in &request.free_in {
+            let (event, area) = (request.event.clone(), area.clone());
+            let query = TicketQuery { event, area: Some(area.clone()), after: None, limit: PAGE_MAX };
+            let all = self.inner.tickets(&query).await?;
+            snapshot.insert_free(area, all.into_iter().map(|(id, _, ticket)| (id, ticket.place)));
+        }
+        Ok(())
+    }
+
+    async fn read_in_parts(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+        for key in &request.records {
+            // Somebody writes in between.
+            let commits = self.shared.commits.load(Ordering::Acquire);
+            for _ in 0..100 {
+                if self.shared.commits.load(Ordering::Acquire) > commits {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            if let Some(versioned) = self.now(&request.event, [key].into_iter()).await?.get(key) {
+                snapshot.insert(key.clone(), versioned.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Repository for Faulty {
+    async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
+        if self.fault() == Fault::Busy && self.is_turn(3) {
+            return Err(StoreError::transient("busy"));
+        }
+        let mut snapshot = self.inner.load(request).await?;
+        let lists: Vec<(LapsedOf, Lapsed)> = snapshot.all_lapsed().map(|(of, it)| (of.clone(), it.clone())).collect();
+        match self.fault() {
+            Fault::ForgetsLapsed => {
+                for (of, _) in lists {
+                    snapshot.insert_lapsed(of, Lapsed::default());
+                }
+            }
+            Fault::ForgetsMore => {
+                for (of, lapsed) in lists {
+                    snapshot.insert_lapsed(of, Lapsed { more: false, ..lapsed });
+                }
+            }
+            Fault::MixesLapsed => self.mix_lapsed(request, &mut snapshot).await?,
+            Fault::MixesAreas => self.mix_areas(request, &mut snapshot).await?,
+            Fault::ReadsInParts if self.handle > 3 => self.read_in_parts(request, &mut snapshot).await?,
+            Fault::ListsTooManyFree => self.list_too_many(request, &mut snapshot).await?,
+            Fault::ForgetsRecordsBesideAreas if !request.free_in.is_empty() => {
+                snapshot = self.inner.load(&LoadRequest { records: Vec::new(), ..request.clone() }).await?;
+            }
+            Fault::ForgetsTheLimit => snapshot.set_operations_purged_before(Timestamp::from_micros(i64::MIN)),
+            Fault::RaisesTheLimitLate => {
+                let admitted = self.shared.admitted.load(Ordering::Acquire);
+                snapshot.set_operations_purged_before(Timestamp::from_micros(admitted));
+                self.shared.loads.fetch_add(1, Ordering::AcqRel);
+            }
+            Fault::OwnClock => {
+                let ahead = Duration::from_secs(self.handle as u64);
+                snapshot.set_clock(snapshot.clock().after(ahead));
+            }
+            _ => {}
+        }
+        Ok(snapshot)
+    }
+
+    async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
+        if self.shared.meets && self.handle > 2 {
+            self.shared.checked.meet(Duration::from_millis(20)).await;
+        }
+        match self.fault() {
+            Fault::Busy if self.is_turn(3) => return Err(StoreError::transient("busy")),
+            Fault::ReadsTooEarly(kind) if groups.len() == 1 && !groups[0].reads.is_empty() => {
+                return self.commit_after_reading(event, &groups[0], kind).await;
+            }
+            Fault::LosesHolds
+                if groups
+                    .iter()
+                    .flat_map(|group| &group.writes)
+                    .any(|write| write.version == 0 && matches!(write.key, RecordKey::Reservation(_)))
+                    && self.is_turn(9) =>
+            {
+                return Ok(vec![GroupOutcome::Committed; groups.len()]);
+            }
+            Fault::TrustsTheEvent => {
+                let of_others = groups.iter().flat_map(|group| &group.writes).find_map(|write| match &write.record {
+                    Record::Reservation(reservation) if reservation.event != *event => Some(reservation.event.clone()),
+                    _ => None,
+                });
+                if let Some(other) = of_others {
+                    return self.inner.commit(&other, groups).await;
+                }
+            }
+            Fault::FailsTheBatch | Fault::DuplicatesAbort if groups.len() > 1 => {
+                let any = self.fault() == Fault::FailsTheBatch;
+                for group in groups {
+                    if !self.stale(event, group, |_, version| any || version == 0).await.is_empty() {
+                        let stale = |group: &Group| vec![group.writes[0].key.clone()];
+                        return Ok(groups.iter().map(|group| GroupOutcome::Conflict { stale: stale(group) }).collect());
+                    }
+                }
+            }
+            _ => {}
+        }
+        let mut altered = Vec::new();
+        for group in groups {
+            altered.push(self.altered(event, group).await);
+        }
+        let outcomes = self.inner.commit(event, &altered).await?;
+        self.shared.commits.fetch_add(1, Ordering::AcqRel);
+        if self.fault() == Fault::WritesInPart {
+            for (group, outcome) in groups.iter().zip(&outcomes) {
+                if *outcome != GroupOutcome::Committed {
+                    let singles = group.writes.iter().map(|write| Group { reads: vec![], writes: vec![write.clone()] });
+                    self.inner.commit(event, &singles.collect::<Vec<_>>()).await?;
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
+        match self.fault() {
+            Fault::GivesAtLeastOne => {
+                self.inner.tickets(&TicketQuery { limit: query.limit.max(1), ..query.clone() }).await
+            }
+            Fault::KnowsNoLongestPage => {
+                let mut page = self.inner.tickets(query).await?;
+                if query.limit > PAGE_MAX {
+                    let after = page.last().map(|(id, ..)| id.clone());
+                    page.extend(self.inner.tickets(&TicketQuery { after, ..query.clone() }).await?);
+                }
+                Ok(page)
+            }
+            Fault::MixesTickets if query.area.is_some() => {
+                let mut all = self.inner.tickets(query).await?;
+                for event in events().filter(|event| *event != query.event) {
+                    all.extend(self.inner.tickets(&TicketQuery { event, ..query.clone() }).await?);
+                }
+                all.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+                all.dedup_by(|left, right| left.0 == right.0);
+                Ok(all)
+            }
+            _ => self.inner.tickets(query).await,
+        }
+    }
+
+    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        self.inner.pools(event).await
+    }
+
+    async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
+        let mut query = query.clone();
+        if self.fault() == Fault::IgnoresTheCustomer {
+            query.customer = None;
+        }
+        let mut page = self.inner.reservations(&query).await?;
+        if self.fault() == Fault::MixesReservations && query.customer.is_some() {
+            for event in events().filter(|event| *event != query.event) {
+                page.extend(self.inner.reservations(&ReservationQuery { event, ..query.clone() }).await?);
+            }
+            page.sort_unstable_by_key(|(_, found)| found.id);
+        }
+        Ok(page)
+    }
+
+    async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
+        let page = self.inner.changes(event, after, limit).await;
+        match (self.fault(), page) {
+            (Fault::SwapsTheFeed, Ok(mut page)) => {
+                if let [.., before, last] = &mut page[..] {
+                    std::mem::swap(before, last);
+                    std::mem::swap(&mut before.sequence, &mut last.sequence);
+                }
+                Ok(page)
+            }
+            (Fault::LosesRows, Ok(mut page)) => {
+                page.retain(|change| change.sequence % 3 != 0);
+                Ok(page)
+            }
+            (Fault::HidesTheTruncation, Err(ChangesError::Truncated { purged_through })) => {
+                self.inner.changes(event, purged_through, limit).await
+            }
+            (_, page) => page,
+        }
+    }
+
+    async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError> {
+        if self.fault() == Fault::HidesFromTheSweeper { Ok(Vec::new()) } else { self.inner.lapsed(limit).await }
+    }
+
+    async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
+        let limit = match self.fault() {
+            Fault::PurgesAtOnce => usize::MAX,
+            Fault::PurgesPerEvent => limit * EVENTS.len(),
+            _ => limit,
+        };
+        let purged = self.inner.purge(retention, limit).await?;
+        if self.fault() == Fault::RaisesTheLimitLate {
+            // Somebody looks in between.
+            let loads = self.shared.loads.load(Ordering::Acquire);
+            for _ in 0..200 {
+                if self.shared.loads.load(Ordering::Acquire) > loads + 4 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let event = EventId::new("any").expect("an id");
+            let raised = self.now(&event, std::iter::empty()).await?.operations_purged_before();
+            self.shared.admitted.fetch_max(raised.as_micros(), Ordering::AcqRel);
+        }
+        Ok(purged)
+    }
+}
+
+struct FaultyStore {
+    inner: MemoryRepository,
+    shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError> {
+        Ok(Faulty::new(Arc::new(self.inner.clone()), &self.shared))
+    }
+
+    fn worker(&self) -> Option<Command> {
+        None
+    }
+}
+
+/// Faulty stores in memory.
+pub(crate) struct Harness {
+    pub(crate) fault: Fault,
+    pub(crate) meets: bool,
+}
+
+#[async_trait]
+impl RepositoryHarness for Harness {
+    async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError> {
+        let shared = Shared::new(self.fault, self.meets);
+        Ok(Box::new(FaultyStore { inner: MemoryRepository::new(), shared }))
+    }
+
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        TestRuntime::current()
+    }
+}

@@ -1,0 +1,206 @@
+//! Locks that break one promise each.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ticket_reservation::adapters::memory::MemoryLock;
+use ticket_reservation::conformance::faults::GrantsAll;
+use ticket_reservation::conformance::{self, HarnessError, LockHarness, LockSpace, Settings};
+use ticket_reservation::ports::{Attempt, Extended, Lease, Lock, LockError, LockKey, Released, Runtime};
+
+use crate::runtime::TestRuntime;
+
+/// What a lock gets wrong, one thing at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    GrantsAll,
+    KeepsSomeOfAll,
+    ExtendsLost,
+    AllNeverExpire,
+    EachNeverExpires,
+    LateDeadlineOfAll,
+    LateDeadlineOfEach,
+    LateDeadlineOfExtension,
+    /// The time of a lease begins when its answer is seen.
+    LateStartOfAll,
+    LateStartOfEach,
+    LateStartOfExtension,
+    /// Says that it has extended, and has not.
+    ExtendsNothing,
+    /// Answers for fewer leases than it was given.
+    ForgetsAnAnswer,
+}
+
+#[derive(Debug, Clone)]
+struct Faulty {
+    inner: MemoryLock,
+    runtime: Arc<dyn Runtime>,
+    fault: Fault,
+}
+
+/// How long the lock's store takes to answer.
+const LATE: Duration = Duration::from_millis(2);
+
+impl Faulty {
+    fn ttl(&self, never: Fault, ttl: Duration) -> Duration {
+        if self.fault == never { ttl * 1_000 } else { ttl }
+    }
+
+    async fn alter<'l>(
+        &self,
+        late_start: Fault,
+        late_deadline: Fault,
+        ttl: Duration,
+        leases: impl Iterator<Item = &'l mut Lease> + Send,
+    ) {
+        if self.fault == late_start {
+            self.runtime.sleep(LATE).await;
+            let now = self.runtime.now();
+            leases.for_each(|lease| lease.set_deadline(now + ttl));
+        } else if self.fault == late_deadline {
+            leases.for_each(|lease| lease.set_deadline(lease.deadline() + Duration::from_secs(1)));
+        }
+    }
+}
+
+#[async_trait]
+impl Lock for Faulty {
+    async fn acquire_all(&self, keys: &[LockKey], ttl: Duration) -> Result<Attempt<Vec<Lease>>, LockError> {
+        let mut attempt = self.inner.acquire_all(keys, self.ttl(Fault::AllNeverExpire, ttl)).await?;
+        if let Attempt::Granted(leases) = &mut attempt {
+            self.alter(Fault::LateStartOfAll, Fault::LateDeadlineOfAll, ttl, leases.iter_mut()).await;
+        } else if self.fault == Fault::KeepsSomeOfAll {
+            let _ = self.inner.acquire_each(keys, ttl).await?;
+        }
+        Ok(attempt)
+    }
+
+    async fn acquire_each(&self, keys: &[LockKey], ttl: Duration) -> Result<Vec<Attempt<Lease>>, LockError> {
+        let mut attempts = self.inner.acquire_each(keys, self.ttl(Fault::EachNeverExpires, ttl)).await?;
+        let mut leases = Vec::new();
+        for attempt in &mut attempts {
+            if let Attempt::Granted(lease) = attempt {
+                leases.push(lease);
+            }
+        }
+        self.alter(Fault::LateStartOfEach, Fault::LateDeadlineOfEach, ttl, leases.into_iter()).await;
+        Ok(attempts)
+    }
+
+    async fn extend(&self, leases: &mut [Lease], ttl: Duration) -> Result<Vec<Extended>, LockError> {
+        if self.fault == Fault::ExtendsNothing {
+            return Ok(vec![Extended::Extended; leases.len()]);
+        }
+        let mut extended = self.inner.extend(leases, ttl).await?;
+        self.alter(Fault::LateStartOfExtension, Fault::LateDeadlineOfExtension, ttl, leases.iter_mut()).await;
+        if self.fault == Fault::ExtendsLost {
+            for (lease, extended) in leases.iter().zip(&mut extended) {
+                if *extended == Extended::Lost {
+                    let _ = self.inner.acquire_all(std::slice::from_ref(lease.key()), ttl).await?;
+                    *extended = Extended::Extended;
+                }
+            }
+        }
+        if self.fault == Fault::ForgetsAnAnswer {
+            extended.pop();
+        }
+        Ok(extended)
+    }
+
+    async fn release(&self, leases: Vec<Lease>) -> Result<Vec<Released>, LockError> {
+        self.inner.release(leases).await
+    }
+}
+
+struct Harness(Fault, Arc<dyn Runtime>);
+
+struct Space(Arc<dyn Lock>);
+
+#[async_trait]
+impl LockHarness for Harness {
+    async fn fresh(&self) -> Result<Box<dyn LockSpace>, HarnessError> {
+        let runtime = Arc::clone(&self.1);
+        Ok(Box::new(Space(if self.0 == Fault::GrantsAll {
+            Arc::new(GrantsAll::new(runtime))
+        } else {
+            Arc::new(Faulty { inner: MemoryLock::new(Arc::clone(&runtime)), runtime, fault: self.0 })
+        })))
+    }
+
+    fn runtime(&self) -> Arc<dyn Runtime> {
+        Arc::clone(&self.1)
+    }
+}
+
+#[async_trait]
+impl LockSpace for Space {
+    async fn open(&self) -> Result<Arc<dyn Lock>, HarnessError> {
+        Ok(Arc::new(Arc::clone(&self.0)))
+    }
+
+    fn worker(&self) -> Option<Command> {
+        None
+    }
+}
+
+async fn is_caught(fault: Fault, cases: &'static [&'static str]) {
+    let settings = Settings::new().only(move |name| cases.contains(&name));
+    let report = conformance::lock_with(Harness(fault, TestRuntime::current()), &settings).await;
+    assert_eq!(report.cases().len(), cases.len(), "not all of {cases:?} are cases of the suite");
+    assert_eq!(report.failed().count(), cases.len(), "{fault:?} is not noticed: {report}");
+}
+
+macro_rules! catches {
+    ($($name:ident: $fault:ident by $cases:expr;)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            is_caught(Fault::$fault, &$cases).await;
+        })+
+    };
+}
+
+catches! {
+    a_lock_that_grants_everything: GrantsAll by [
+        "leases::a_key_is_granted_to_one",
+        "leases::all_keys_are_granted_or_none",
+        "leases::each_key_is_answered_for",
+        "leases::releasing_compares_the_token",
+        "leases::every_lease_has_its_own_token",
+        "contention::of_many_contenders_one_at_a_time_gets_in",
+    ];
+    a_lock_that_keeps_some_of_all: KeepsSomeOfAll by ["leases::all_keys_are_granted_or_none"];
+    a_lock_that_extends_what_is_lost: ExtendsLost by ["leases::extending_takes_nothing_back"];
+    a_lock_that_extends_nothing: ExtendsNothing by [
+        "leases::extending_prolongs",
+        "leases::extending_takes_nothing_back",
+    ];
+    a_lock_that_forgets_an_answer: ForgetsAnAnswer by [
+        "leases::extending_prolongs",
+        "deadlines::a_lease_ends_by_its_ttl_at_the_latest",
+        "contention::many_keys_are_taken_at_once",
+    ];
+    a_lock_whose_leases_of_all_keys_never_end: AllNeverExpire by ["leases::a_key_is_free_after_its_ttl"];
+    a_lock_whose_leases_of_each_key_never_end: EachNeverExpires by [
+        "dropped::a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl",
+    ];
+    a_lock_whose_deadlines_of_all_keys_are_late: LateDeadlineOfAll by [
+        "deadlines::a_lease_ends_by_its_ttl_at_the_latest",
+    ];
+    a_lock_whose_deadlines_of_each_key_are_late: LateDeadlineOfEach by [
+        "deadlines::a_lease_ends_by_its_ttl_at_the_latest",
+    ];
+    a_lock_whose_deadlines_of_extensions_are_late: LateDeadlineOfExtension by [
+        "deadlines::a_lease_ends_by_its_ttl_at_the_latest",
+    ];
+    a_lock_whose_time_of_all_keys_begins_with_the_answer: LateStartOfAll by [
+        "deadlines::a_leases_time_begins_before_the_lock_is_asked",
+    ];
+    a_lock_whose_time_of_each_key_begins_with_the_answer: LateStartOfEach by [
+        "deadlines::a_leases_time_begins_before_the_lock_is_asked",
+    ];
+    a_lock_whose_time_of_extensions_begins_with_the_answer: LateStartOfExtension by [
+        "deadlines::an_extensions_time_begins_before_the_lock_is_asked",
+    ];
+}

@@ -1,0 +1,215 @@
+//! Stores in memory that break one promise each.
+
+use ticket_reservation::conformance::{self, Report, Settings, Verdict};
+
+use crate::fault::{Fault, Kind};
+use crate::faulty::Harness;
+
+pub(crate) async fn run(fault: Fault, meets: bool, cases: &'static [&'static str]) -> Report {
+    let settings = Settings::new().only(move |name| cases.contains(&name));
+    conformance::repository_with(Harness { fault, meets }, &settings).await
+}
+
+/// Runs the cases, and checks that each of them fails. Only those about the fault are run, which is quicker.
+async fn is_caught(fault: Fault, meets: bool, cases: &'static [&'static str]) {
+    let report = run(fault, meets, cases).await;
+    assert_eq!(report.cases().len(), cases.len(), "not all of {cases:?} are cases of the suite");
+    for case in report.cases() {
+        assert!(matches!(case.verdict(), Verdict::Failed { .. }), "{fault:?} is not noticed by {case}");
+    }
+    assert!(!report.is_passed());
+}
+
+macro_rules! catches {
+    ($($name:ident: $fault:ident $(($kind:ident))? by $cases:expr;)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            is_caught(Fault::$fault $((Kind::$kind))?, false, &$cases).await;
+        })+
+    };
+}
+
+catches! {
+    a_store_that_checks_no_version: ChecksNoVersion by [
+        "absent::creating_what_exists_is_a_conflict",
+        "absent::an_absent_record_that_was_read_is_checked",
+        "reads::a_record_read_and_not_written_is_checked",
+        "writes::a_write_on_an_old_version_is_a_conflict",
+        "writes::a_write_on_a_future_version_is_a_conflict",
+        "groups::a_group_is_written_whole_or_not_at_all",
+        "groups::good_and_conflicting_groups_are_told_apart",
+        "idempotency::of_two_commits_under_one_operation_one_wins",
+        "unknown::a_late_statement_is_judged_when_it_lands",
+        "feed::what_was_not_committed_is_not_in_the_feed",
+    ];
+    a_store_that_forgets_reads: ForgetsReads by [
+        "absent::an_absent_record_that_was_read_is_checked",
+        "reads::a_record_read_and_not_written_is_checked",
+        "writes::a_conflict_leaves_no_trace",
+        "writes::a_retry_after_a_conflict_succeeds",
+        "groups::hundreds_of_groups_share_a_commit",
+    ];
+    a_store_that_reads_events_too_early: ReadsTooEarly(Event) by [
+        "skew::of_two_that_read_what_the_other_writes_one_wins",
+        "skew::of_two_that_find_the_others_record_absent_one_wins",
+    ];
+    a_store_that_reads_tickets_too_early: ReadsTooEarly(Ticket) by [
+        "skew::of_two_that_read_what_the_other_writes_one_wins",
+        "skew::of_two_that_find_the_others_record_absent_one_wins",
+    ];
+    a_store_that_reads_pools_too_early: ReadsTooEarly(Pool) by [
+        "skew::of_two_that_read_what_the_other_writes_one_wins",
+        "skew::of_two_that_find_the_others_record_absent_one_wins",
+    ];
+    a_store_that_reads_allowances_too_early: ReadsTooEarly(Allowance) by [
+        "skew::of_two_that_read_what_the_other_writes_one_wins",
+        "skew::of_two_that_find_the_others_record_absent_one_wins",
+    ];
+    a_store_that_reads_reservations_too_early: ReadsTooEarly(Reservation) by [
+        "skew::of_two_that_read_what_the_other_writes_one_wins",
+        "skew::of_two_that_find_the_others_record_absent_one_wins",
+    ];
+    a_store_that_reads_operations_too_early: ReadsTooEarly(Operation) by [
+        "skew::of_two_that_find_the_others_record_absent_one_wins",
+    ];
+    a_store_that_forgets_absence: ForgetsAbsence by [
+        "names::reservations_and_operations_are_named_across_events",
+        "absent::an_absent_record_that_was_read_is_checked",
+        "groups::good_and_conflicting_groups_are_told_apart",
+    ];
+    a_store_that_creates_twice: CreatesTwice by [
+        "absent::creating_what_exists_is_a_conflict",
+        "absent::of_many_that_create_the_same_record_one_wins",
+        "absent::losing_an_insert_race_fails_its_own_group_alone",
+        "idempotency::of_two_commits_under_one_operation_one_wins",
+    ];
+    a_store_whose_batches_a_duplicate_aborts: DuplicatesAbort by [
+        "absent::losing_an_insert_race_fails_its_own_group_alone",
+    ];
+    a_store_that_writes_in_part: WritesInPart by [
+        "groups::a_group_is_written_whole_or_not_at_all",
+        "reads::a_record_read_and_not_written_is_checked",
+        "writes::a_conflict_leaves_no_trace",
+    ];
+    a_store_that_fails_the_batch: FailsTheBatch by [
+        "groups::good_and_conflicting_groups_are_told_apart",
+        "groups::hundreds_of_groups_share_a_commit",
+        "feed::what_was_not_committed_is_not_in_the_feed",
+        "absent::losing_an_insert_race_fails_its_own_group_alone",
+    ];
+    a_store_that_drops_operations: DropsOperations by [
+        "records::every_kind_of_record_is_read_as_it_was_written",
+        "idempotency::of_two_commits_under_one_operation_one_wins",
+        "idempotency::a_repeated_success_is_the_same_success",
+        "idempotency::the_same_request_many_times_at_once_happens_once",
+        "idempotency::other_content_under_the_same_id_is_refused",
+    ];
+    a_store_that_trusts_a_reservations_event: TrustsTheEvent by ["refused::a_reservation_of_another_event"];
+    a_store_that_leaves_out_what_is_wrong: LeavesOutWhatIsWrong by [
+        "refused::a_pool_beyond_its_capacity",
+        "refused::a_record_under_a_key_that_is_not_its_own",
+    ];
+    a_store_whose_feed_is_out_of_order: SwapsTheFeed by [
+        "feed::every_write_but_operations_is_a_row",
+        "feed::the_order_of_sequences_is_the_order_of_commits",
+    ];
+    a_store_whose_feed_has_holes: LosesRows by [
+        "feed::every_write_but_operations_is_a_row",
+        "feed::the_order_of_sequences_is_the_order_of_commits",
+        "feed::the_feed_rebuilds_the_tables",
+    ];
+    a_store_that_hides_the_truncation: HidesTheTruncation by ["purged_feed::a_reader_behind_the_purge_is_told"];
+    a_store_that_forgets_expired_holds: ForgetsLapsed by [
+        "lapsed::a_hold_is_lapsed_from_its_deadline_on",
+        "lapsed::the_oldest_come_first_and_their_number_is_bounded",
+        "lapsed::a_pool_full_of_expired_holds_can_be_sold_at_once",
+        "lapsed::an_allowance_full_of_expired_holds_can_be_used_at_once",
+    ];
+    a_store_that_never_says_that_there_is_more: ForgetsMore by [
+        "lapsed::the_oldest_come_first_and_their_number_is_bounded",
+        "lapsed::a_pool_full_of_expired_holds_can_be_sold_at_once",
+    ];
+    a_store_that_mixes_the_expired_holds_of_events: MixesLapsed by ["lapsed::a_list_is_of_one_event"];
+    a_store_that_reads_in_parts: ReadsInParts by ["races::a_load_is_one_moment"];
+    a_store_that_lists_too_many_free_tickets: ListsTooManyFree by [
+        "areas::the_free_tickets_of_an_area_are_complete",
+        "areas::an_expired_hold_is_free_without_a_sweeper",
+    ];
+    a_store_that_mixes_the_areas_of_events: MixesAreas by ["areas::the_free_tickets_are_of_one_event"];
+    a_store_that_reads_areas_or_records: ForgetsRecordsBesideAreas by ["areas::areas_and_records_are_read_at_once"];
+    a_store_that_mixes_the_tickets_of_events: MixesTickets by ["queries::lists_are_of_one_event"];
+    a_store_that_mixes_the_reservations_of_events: MixesReservations by ["queries::lists_are_of_one_event"];
+    a_store_that_gives_a_row_too_many: GivesAtLeastOne by ["pages::a_page_of_nothing_is_empty"];
+    a_store_that_knows_no_longest_page: KnowsNoLongestPage by ["pages::a_page_is_never_longer_than_the_longest"];
+    a_store_that_rounds_times: RoundsTimes by [
+        "records::every_kind_of_record_is_read_as_it_was_written",
+        "records::every_state_is_read_as_it_was_written",
+        "extremes::the_terms_of_an_event_are_kept",
+        "clock::the_time_of_a_decision_is_kept",
+    ];
+    a_store_whose_time_ends: EndsIn9999 by [
+        "extremes::the_terms_of_an_event_are_kept",
+        "extremes::extreme_times_are_kept_and_compared",
+    ];
+    a_store_that_forgets_the_purge_limit: ForgetsTheLimit by [
+        "retention::old_operations_are_purged_and_young_ones_kept",
+        "retention::purging_goes_in_bounded_steps",
+        "retention::what_is_gone_is_before_the_limit_of_the_same_load",
+        "retention::the_purge_limit_never_falls",
+    ];
+    a_store_that_raises_the_purge_limit_late: RaisesTheLimitLate by [
+        "retention::what_is_gone_is_before_the_limit_of_the_same_load",
+    ];
+    a_store_that_purges_at_once: PurgesAtOnce by [
+        "retention::purging_goes_in_bounded_steps",
+        "purged_feed::a_reader_behind_the_purge_is_told",
+        "purged_feed::a_step_is_bounded_over_all_events",
+    ];
+    a_store_that_purges_so_many_of_each_event: PurgesPerEvent by ["purged_feed::a_step_is_bounded_over_all_events"];
+    a_store_whose_handles_have_their_own_clocks: OwnClock by ["clock::all_handles_share_one_clock_that_runs"];
+    a_store_that_forgets_the_time: ForgetsTheTime by [
+        "records::every_kind_of_record_is_read_as_it_was_written",
+        "clock::the_time_of_a_decision_is_kept",
+    ];
+    a_store_that_forgets_writes: Forgets by [
+        "records::ten_thousand_records_are_written_and_read_at_once",
+        "processes::many_service_instances_sell_nothing_twice",
+    ];
+    a_store_that_loses_holds: LosesHolds by ["processes::many_service_instances_sell_nothing_twice"];
+    a_store_that_hides_from_the_sweeper: HidesFromTheSweeper by ["lapsed::all_events_are_listed_for_the_sweeper"];
+    a_store_that_ignores_the_customer: IgnoresTheCustomer by ["queries::reservations_are_listed_by_event_and_customer"];
+}
+
+/// The instances commit two at a time, each on what it had read before the other one wrote: whatever the scheduler does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buyers_who_fight_find_a_store_that_checks_nothing() {
+    for fault in [Fault::ChecksNoVersion, Fault::WritesInPart] {
+        is_caught(fault, true, &["processes::many_service_instances_sell_nothing_twice"]).await;
+    }
+}
+
+#[tokio::test]
+async fn buyers_who_fight_on_one_thread_find_it_too() {
+    is_caught(Fault::ChecksNoVersion, true, &["processes::many_service_instances_sell_nothing_twice"]).await;
+}
+
+async fn passes(fault: Fault, meets: bool) -> Report {
+    let themes = ["absent::", "reads::", "skew::", "groups::", "retention::", "queries::", "idempotency::"];
+    let wanted = move |name: &str| themes.iter().any(|theme| name.starts_with(theme));
+    let report = conformance::repository_with(Harness { fault, meets }, &Settings::new().only(wanted)).await;
+    assert!(report.cases().len() > 25);
+    report.assert_passed();
+    report
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wrapper_itself_breaks_nothing() {
+    let _ = passes(Fault::None, false).await;
+}
+
+/// `Transient` is a legal answer: the call is repeated, and the report tells of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_busy_now_and_then_passes() {
+    let report = passes(Fault::Busy, false).await;
+    assert!(report.to_string().contains("calls repeated, because the store was busy"), "{report}");
+}
