@@ -46,7 +46,8 @@ pub trait Store: Send + Sync {
     async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError>;
 
     /// How to start another operating-system process that opens this store and runs [`worker`](super::worker()) on it:
-    /// [`this_program`](super::this_program) where a [`Runner`](super::Runner) has `main`.
+    /// [`this_program`](super::this_program) where a [`Runner`](super::Runner) has `main`; where libtest has, the program
+    /// with the name of the one test that calls `worker`, `--exact` and `--nocapture`.
     /// `None` declares the capability *single process*: no other process can open the store.
     ///
     /// The suite adds environment variables, writes to the standard input and reads the standard output.

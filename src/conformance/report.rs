@@ -79,11 +79,21 @@ impl fmt::Display for CaseReport {
 pub struct Report {
     cases: Vec<CaseReport>,
     seed: u64,
+    is_blocked: bool,
 }
 
 impl Report {
     pub(super) fn new(seed: u64) -> Self {
-        Self { cases: Vec::new(), seed }
+        Self { seed, ..Self::default() }
+    }
+
+    /// A case has failed and still keeps a thread of the runtime.
+    pub(super) fn set_blocked(&mut self) {
+        self.is_blocked = true;
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked
     }
 
     pub(super) fn push(&mut self, case: CaseReport) {

@@ -89,8 +89,10 @@ impl Runner {
         let started = Instant::now();
         let arguments = Arc::new(self.arguments);
         let (mut ran, mut skipped, mut failed) = (0, 0, Vec::new());
+        let mut is_blocked = false;
         for suite in &self.suites {
             let report = suite.run(&arguments);
+            is_blocked |= report.is_blocked();
             ran += report.cases().len();
             skipped += report.skipped().count();
             let forbidden = report.skipped().filter(|_| suite.skips_nothing);
@@ -103,6 +105,10 @@ impl Runner {
         let failures = failed.iter().filter(|text| text.starts_with("FAILED")).count();
         println!("{ran} cases, {skipped} skipped, {failures} failed, {:.1} s", started.elapsed().as_secs_f64());
         failed.iter().for_each(|text| println!("{text}"));
+        if is_blocked {
+            // A runtime waits for its threads when it is dropped, and one of them never comes back.
+            std::process::exit(1);
+        }
         if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 

@@ -59,6 +59,7 @@ pub(super) async fn run<B: Bench>(
                 Run::Ended(verdict) => verdict,
                 Run::Blocks(verdict) => {
                     blocked_by = Some(case.name);
+                    report.set_blocked();
                     verdict
                 }
             },

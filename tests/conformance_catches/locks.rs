@@ -140,8 +140,27 @@ impl LockSpace for Space {
         Ok(Arc::new(Arc::clone(&self.0)))
     }
 
+    /// A test program with libtest's `main` starts the one test that is the worker.
     fn worker(&self) -> Option<Command> {
-        None
+        let mut command = Command::new(std::env::current_exe().expect("this program's path"));
+        command.args(["locks::the_other_end", "--exact", "--nocapture"]).env(OTHER_END, "grants all");
+        Some(command)
+    }
+}
+
+/// Says to a process that it is the other end of a lock that grants everything.
+const OTHER_END: &str = "CONFORMANCE_CATCHES_LOCK";
+
+/// Not a test by itself: what the other processes run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_other_end() {
+    if std::env::var_os(OTHER_END).is_some() {
+        let runtime: Arc<dyn Runtime> = TestRuntime::current();
+        let lock = Arc::new(GrantsAll::new(Arc::clone(&runtime)));
+        if conformance::lock_worker(lock, runtime).await.is_err() {
+            // Without a backtrace for each process that finds another one inside.
+            std::process::exit(1);
+        }
     }
 }
 
@@ -169,6 +188,7 @@ catches! {
         "leases::releasing_compares_the_token",
         "leases::every_lease_has_its_own_token",
         "contention::of_many_contenders_one_at_a_time_gets_in",
+        "processes::of_many_processes_one_at_a_time_gets_in",
     ];
     a_lock_that_keeps_some_of_all: KeepsSomeOfAll by ["leases::all_keys_are_granted_or_none"];
     a_lock_that_extends_what_is_lost: ExtendsLost by ["leases::extending_takes_nothing_back"];

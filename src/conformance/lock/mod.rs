@@ -143,16 +143,17 @@ async fn take_by(lock: &dyn Lock, each: bool, texts: &[&str], ttl: Duration) -> 
     if !each {
         return take(lock, texts, ttl).await;
     }
-    granted(lock.acquire_each(&keys(texts), ttl).await?)
-}
-
-/// The leases of keys that nobody else holds.
-fn granted(attempts: Vec<Attempt<Lease>>) -> Result<Vec<Lease>, Failure> {
-    let lease = |attempt| match attempt {
-        Attempt::Granted(lease) => Ok(lease),
-        Attempt::Contended { .. } => Err(Failure::new("a key that nobody holds is contended")),
-    };
-    attempts.into_iter().map(lease).collect()
+    let keys = keys(texts);
+    let attempts = lock.acquire_each(&keys, ttl).await?;
+    ensure_eq!(attempts.len(), keys.len(), "the number of answers");
+    let mut leases = Vec::new();
+    for (key, attempt) in keys.iter().zip(attempts) {
+        match attempt {
+            Attempt::Granted(lease) if lease.key() == key => leases.push(lease),
+            other => return Err(Failure::new(format!("{key} is free, and is answered with {other:?}"))),
+        }
+    }
+    Ok(leases)
 }
 
 async fn is_free(lock: &dyn Lock, text: &str) -> Result<bool, Failure> {

@@ -12,8 +12,8 @@ use crate::conformance::worker::CONFLICTS;
 const PROCESSES: u32 = 4;
 const TURNS: u32 = 40;
 
-/// Long enough to be seen as held after it was granted, on a slow machine too.
-const KEPT: Duration = Duration::from_secs(2);
+/// For how long a lock is taken by a process that is killed.
+const KEPT: Duration = Duration::from_secs(1);
 
 fn start(bench: &LockBench, job: &LockJob) -> Result<Process, Failure> {
     let Some(command) = bench.space.worker() else {
@@ -71,9 +71,9 @@ pub(super) async fn a_killed_process_locks_nothing_for_longer_than_its_ttl(bench
     let [process] = &mut processes;
     let said = process.line().await;
     ensure_eq!(said.as_deref(), Some(HELD), "what the process says");
-    let granted = bench.runtime.now();
     process.kill();
-    let is_early = bench.runtime.now() < granted + KEPT / 4;
-    ensure!(!is_free(&*bench.here, KEY).await? || !is_early, "the lock of a process is free before its TTL has ended");
+    // A lock that knows when its holder dies may be quicker.
+    let is_free = is_free(&*bench.here, KEY).await?;
+    bench.note(if is_free { "free when its holder was dead" } else { "held when its holder was dead" });
     bench.wait_until_free(KEY, KEPT).await
 }
