@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::contest::Dice;
 use crate::conformance::faults::{ClockOffset, SkewedClock};
 use crate::conformance::service;
-use crate::domain::{Action, Record, Rejection, TicketState, Timestamp};
+use crate::domain::{Action, Record, Rejection, ReservationId, TicketState, Timestamp};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -74,7 +75,7 @@ pub(super) async fn a_clock_stepping_back_and_forth_sells_nothing_twice(bench: &
     let offset = ClockOffset::new();
     let service = service::on(bench, Arc::new(SkewedClock::new(bench.open().await?, offset.clone())))?;
     let mut dice = Dice::new(bench.common.seed);
-    let mut open: Vec<(crate::domain::ReservationId, String)> = Vec::new();
+    let mut open: Vec<(ReservationId, String)> = Vec::new();
     let mut booked = 0_u32;
     for _ in 0..200 {
         offset.set_micros((i64::from(dice.below(5)) - 2) * HOUR_MICROS);
@@ -103,7 +104,7 @@ pub(super) async fn a_clock_stepping_back_and_forth_sells_nothing_twice(bench: &
     }
     bench.note(format!("{booked} bookings"));
     ensure!(booked > 0, "nobody booked anything, which proves nothing");
-    let mut latest: std::collections::BTreeMap<_, Timestamp> = std::collections::BTreeMap::new();
+    let mut latest: BTreeMap<_, Timestamp> = BTreeMap::new();
     for change in bench.changes(&event).await? {
         let before = latest.insert(change.key.clone(), change.decided_at);
         ensure!(

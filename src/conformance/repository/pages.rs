@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::conformance::bench::{
-    RepositoryBench, event_id, lines, nth_ticket, operation, operation_made_at, reservation,
+    RepositoryBench, customer_id, event_id, lines, nth_ticket, operation, operation_made_at, reservation,
 };
 use crate::conformance::check::{Checked, ensure_eq};
 use crate::domain::{Record, RecordKey, ReservationState};
@@ -22,7 +22,7 @@ pub(super) async fn a_page_of_nothing_is_empty(bench: &RepositoryBench) -> Check
     bench.put(&event, records).await?;
     let tickets = TicketQuery { event: event.clone(), area: None, after: None, limit: 0 };
     ensure_eq!(bench.repository.tickets(&tickets).await?, Vec::new(), "no tickets at most");
-    for customer in [None, Some(crate::conformance::bench::customer_id("ada"))] {
+    for customer in [None, Some(customer_id("ada"))] {
         let query = ReservationQuery { event: event.clone(), customer, after: None, limit: 0 };
         ensure_eq!(bench.repository.reservations(&query).await?, Vec::new(), "no reservations at most");
     }

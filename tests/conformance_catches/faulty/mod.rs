@@ -1,26 +1,28 @@
 //! A store that breaks one promise.
 
+mod loads;
+mod store;
+mod writes;
+
 use std::fmt;
-use std::process::Command;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::conformance::{HarnessError, RepositoryHarness, Store};
 use ticket_reservation::domain::{
-    Event, EventId, Lapsed, LapsedOf, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, ReservationState,
-    Snapshot, Ticket, TicketId, TicketState, Timestamp,
+    EventId, Lapsed, LapsedOf, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId,
+    Timestamp,
 };
 use ticket_reservation::ports::{
-    Change, ChangesError, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository, ReservationQuery, Runtime,
-    Sequence, StoreError, TicketQuery, Write,
+    Change, ChangesError, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository, ReservationQuery, Sequence,
+    StoreError, TicketQuery,
 };
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::meeting::Meeting;
-use crate::runtime::TestRuntime;
+
+pub(crate) use store::Harness;
 
 /// The events that the suite uses when it is about events.
 const EVENTS: [&str; 8] = ["here", "there", "empty", "elsewhere", "event 0", "event 1", "event 2", "event 3"];
@@ -96,41 +98,6 @@ fn events() -> impl Iterator<Item = EventId> {
     EVENTS.into_iter().map(|text| EventId::new(text).expect("an id"))
 }
 
-fn is_wrong(write: &Write) -> bool {
-    match (&write.key, &write.record) {
-        (RecordKey::Pool(_), Record::Pool(pool)) => {
-            u64::from(pool.held) + u64::from(pool.booked) > pool.capacity.into()
-        }
-        (RecordKey::Reservation(id), Record::Reservation(reservation)) => *id != reservation.id,
-        (RecordKey::Ticket(_), record) => !matches!(record, Record::Ticket(_)),
-        (RecordKey::Pool(_), _) => true,
-        _ => false,
-    }
-}
-
-/// Times as a store keeps them that knows fewer.
-fn with_times(record: &Record, kept: impl Fn(Timestamp) -> Timestamp) -> Record {
-    match record.clone() {
-        Record::Ticket(Ticket { place, state: TicketState::Held { reservation, until } }) => {
-            Record::Ticket(Ticket { place, state: TicketState::Held { reservation, until: kept(until) } })
-        }
-        Record::Reservation(reservation) => {
-            let state = match reservation.state {
-                ReservationState::Held { until } => ReservationState::Held { until: kept(until) },
-                state => state,
-            };
-            Record::Reservation(Reservation { state, held_at: kept(reservation.held_at), ..reservation })
-        }
-        Record::Event(event) => {
-            let mut window = event.window;
-            window.opens = window.opens.map(&kept);
-            window.closes = window.closes.map(&kept);
-            Record::Event(Event { window, ..event })
-        }
-        other => other,
-    }
-}
-
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Repository>, shared: &Arc<Shared>) -> Arc<Self> {
         let handle = shared.handles.fetch_add(1, Ordering::Relaxed);
@@ -149,155 +116,6 @@ impl Faulty {
     async fn now(&self, event: &EventId, keys: impl Iterator<Item = &RecordKey>) -> Result<Snapshot, StoreError> {
         let records = keys.cloned().collect();
         self.inner.load(&LoadRequest { event: event.clone(), records, free_in: Vec::new() }).await
-    }
-
-    /// The group as it would be if it had just been read.
-    async fn up_to_date(&self, event: &EventId, group: &Group, which: impl Fn(u64) -> bool) -> Group {
-        let mut group = group.clone();
-        let keys = group.reads.iter().map(|(key, _)| key).chain(group.writes.iter().map(|write| &write.key));
-        let Ok(snapshot) = self.now(event, keys).await else { return group };
-        let version = |key: &RecordKey| snapshot.get(key).map_or(0, |versioned| versioned.version);
-        for (key, read) in group.reads.iter_mut().filter(|(_, read)| which(*read)) {
-            *read = version(key);
-        }
-        for write in group.writes.iter_mut().filter(|write| which(write.version)) {
-            write.version = version(&write.key);
-        }
-        group
-    }
-
-    async fn altered(&self, event: &EventId, group: &Group) -> Group {
-        let mut group = group.clone();
-        let mut keep_times = |kept: fn(Timestamp) -> Timestamp| {
-            for write in &mut group.writes {
-                write.decided_at = kept(write.decided_at);
-                write.record = with_times(&write.record, kept);
-            }
-        };
-        match self.fault() {
-            Fault::ChecksNoVersion => return self.up_to_date(event, &group, |_| true).await,
-            Fault::CreatesTwice => {
-                let reads = std::mem::take(&mut group.reads);
-                group = self.up_to_date(event, &group, |version| version == 0).await;
-                group.reads = reads;
-            }
-            Fault::ForgetsReads => group.reads.clear(),
-            Fault::ForgetsAbsence => group.reads.retain(|(_, version)| *version > 0),
-            Fault::DropsOperations => group.writes.retain(|write| !matches!(write.key, RecordKey::Operation(_))),
-            Fault::LeavesOutWhatIsWrong => group.writes.retain(|write| !is_wrong(write)),
-            Fault::ForgetsTheTime => group.writes.iter_mut().for_each(|write| write.decided_at = Timestamp::EPOCH),
-            Fault::RoundsTimes => keep_times(|time| Timestamp::from_micros(time.as_micros() / 1_000 * 1_000)),
-            Fault::EndsIn9999 => keep_times(|time| time.min(Timestamp::from_micros(253_402_300_799_999_999))),
-            Fault::Forgets if group.writes.len() > 3 => group.writes.truncate(3),
-            _ => {}
-        }
-        group
-    }
-
-    /// Those of a batch whose records have other versions now.
-    async fn stale(&self, event: &EventId, group: &Group, which: impl Fn(&RecordKey, u64) -> bool) -> Vec<RecordKey> {
-        let reads = group.reads.iter().map(|(key, version)| (key, *version));
-        let read: Vec<_> = reads.chain(group.writes.iter().map(|write| (&write.key, write.version))).collect();
-        let Ok(now) = self.now(event, read.iter().map(|(key, _)| *key)).await else { return Vec::new() };
-        let is_stale = |key: &RecordKey, version| now.get(key).map_or(0, |it| it.version) != version;
-        let stale = read.into_iter().filter(|(key, version)| which(key, *version) && is_stale(key, *version));
-        stale.map(|(key, _)| key.clone()).collect()
-    }
-
-    /// A plain read before the write, as under READ COMMITTED. The two who race have both read before either writes.
-    async fn commit_after_reading(
-        &self,
-        event: &EventId,
-        group: &Group,
-        kind: Kind,
-    ) -> Result<Vec<GroupOutcome>, StoreError> {
-        let mut checked = group.clone();
-        checked.reads.retain(|(key, _)| Kind::of(key) == kind);
-        checked.writes.clear();
-        let stale = self.stale(event, &checked, |_, _| true).await;
-        if !stale.is_empty() {
-            return Ok(vec![GroupOutcome::Conflict { stale }]);
-        }
-        let mut group = group.clone();
-        group.reads.retain(|(key, _)| Kind::of(key) != kind);
-        let races = self.shared.checked.meet(MEET).await;
-        // Who checks everything goes first, so that it finds nothing changed.
-        if races && !checked.reads.is_empty() {
-            self.shared.written.meet(MEET).await;
-        }
-        let outcomes = self.inner.commit(event, &[group]).await;
-        if races && checked.reads.is_empty() {
-            self.shared.written.meet(MEET).await;
-        }
-        outcomes
-    }
-
-    /// The lists of a load, as if there were one event only.
-    async fn mix_lapsed(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
-        let of: Vec<LapsedOf> = snapshot.all_lapsed().map(|(of, _)| of.clone()).collect();
-        for of in of {
-            let mut reservations = Vec::new();
-            for event in events().chain([request.event.clone()]) {
-                let all = self.now(&event, [of.record_key()].iter()).await?;
-                for id in all.lapsed(&of).map(|lapsed| lapsed.reservations.clone()).unwrap_or_default() {
-                    let key = RecordKey::Reservation(id);
-                    if let Some(versioned) = all.get(&key).filter(|_| !reservations.contains(&id)) {
-                        snapshot.insert(key, versioned.clone());
-                        reservations.push(id);
-                    }
-                }
-            }
-            snapshot.insert_lapsed(of, Lapsed { reservations, more: false });
-        }
-        Ok(())
-    }
-
-    async fn mix_areas(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
-        for area in &request.free_in {
-            let mut free = Vec::new();
-            for event in events().chain([request.event.clone()]) {
-                let free_in = vec![area.clone()];
-                let all = self.inner.load(&LoadRequest { event, records: Vec::new(), free_in }).await?;
-                for id in all.free(area).unwrap_or_default() {
-                    let key = RecordKey::Ticket(id.clone());
-                    if let Some(versioned) = all.get(&key)
-                        && let Some(Record::Ticket(ticket)) = &versioned.record
-                    {
-                        free.push((id.clone(), ticket.place.clone()));
-                        snapshot.insert(key, versioned.clone());
-                    }
-                }
-            }
-            snapshot.insert_free(area.clone(), free);
-        }
-        Ok(())
-    }
-
-    async fn list_too_many(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
-        for area in &request.free_in {
-            let (event, area) = (request.event.clone(), area.clone());
-            let query = TicketQuery { event, area: Some(area.clone()), after: None, limit: PAGE_MAX };
-            let all = self.inner.tickets(&query).await?;
-            snapshot.insert_free(area, all.into_iter().map(|(id, _, ticket)| (id, ticket.place)));
-        }
-        Ok(())
-    }
-
-    async fn read_in_parts(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
-        for key in &request.records {
-            // Somebody writes in between.
-            let commits = self.shared.commits.load(Ordering::Acquire);
-            for _ in 0..100 {
-                if self.shared.commits.load(Ordering::Acquire) > commits {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            if let Some(versioned) = self.now(&request.event, [key].into_iter()).await?.get(key) {
-                snapshot.insert(key.clone(), versioned.clone());
-            }
-        }
-        Ok(())
     }
 }
 
@@ -488,39 +306,5 @@ impl Repository for Faulty {
             self.shared.admitted.fetch_max(raised.as_micros(), Ordering::AcqRel);
         }
         Ok(purged)
-    }
-}
-
-struct FaultyStore {
-    inner: MemoryRepository,
-    shared: Arc<Shared>,
-}
-
-#[async_trait]
-impl Store for FaultyStore {
-    async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError> {
-        Ok(Faulty::new(Arc::new(self.inner.clone()), &self.shared))
-    }
-
-    fn worker(&self) -> Option<Command> {
-        None
-    }
-}
-
-/// Faulty stores in memory.
-pub(crate) struct Harness {
-    pub(crate) fault: Fault,
-    pub(crate) meets: bool,
-}
-
-#[async_trait]
-impl RepositoryHarness for Harness {
-    async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError> {
-        let shared = Shared::new(self.fault, self.meets);
-        Ok(Box::new(FaultyStore { inner: MemoryRepository::new(), shared }))
-    }
-
-    fn runtime(&self) -> Arc<dyn Runtime> {
-        TestRuntime::current()
     }
 }
