@@ -16,8 +16,8 @@ impl Stall {
     /// again is always soon; a store that failed needs longer than one that is busy.
     fn pauses(self) -> (Duration, Duration) {
         match self {
-            Self::Conflict => (Duration::from_micros(250), Duration::from_millis(8)),
-            Self::Lock => (Duration::from_millis(1), Duration::from_millis(1)),
+            Self::Conflict => (Duration::from_micros(250), Duration::from_millis(32)),
+            Self::Lock => (Duration::from_millis(1), Duration::from_millis(16)),
             Self::Store => (Duration::from_millis(10), Duration::from_millis(500)),
         }
     }

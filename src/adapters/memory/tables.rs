@@ -161,8 +161,14 @@ impl Tables {
         match (&write.key, &write.record) {
             (RecordKey::Event, Record::Event(_))
             | (RecordKey::Ticket(_), Record::Ticket(_))
-            | (RecordKey::Allowance(_), Record::Allowance(_))
-            | (RecordKey::Operation(_), Record::Operation(_)) => Ok(()),
+            | (RecordKey::Allowance(_), Record::Allowance(_)) => Ok(()),
+            (RecordKey::Operation(_), Record::Operation(operation)) => {
+                if operation.event == *event {
+                    Ok(())
+                } else {
+                    Err("an operation of another event")
+                }
+            }
             (RecordKey::Pool(_), Record::Pool(pool)) => {
                 let taken = u64::from(pool.held) + u64::from(pool.booked);
                 if taken <= u64::from(pool.capacity) { Ok(()) } else { Err("a pool beyond its capacity") }
