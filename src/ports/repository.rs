@@ -84,8 +84,8 @@ pub struct Purged {
 ///   alone.
 /// - Losing a race for the creation of a record is a conflict of that group alone. It MUST NOT fail the groups beside it.
 /// - A write that cannot be right MUST be refused as `Permanent`, and nothing of the call is written: a record of another
-///   kind than its key, a reservation under another id than its own or of another event than the commit's, a pool that
-///   holds and books more than its capacity.
+///   kind than its key, a reservation under another id than its own, a reservation or an operation of another event than
+///   the commit's, a pool that holds and books more than its capacity.
 /// - `Committed` MUST be answered only when the group is as durable as the store can make it.
 /// - Every commit MUST append one row per write, except operations, to the event's change feed in the same transaction,
 ///   with sequences that ascend in commit order without gaps: who reads the feed up to `n` misses nothing before `n`.

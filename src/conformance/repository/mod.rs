@@ -56,6 +56,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
     refused {
         a_pool_beyond_its_capacity,
         a_reservation_of_another_event,
+        an_operation_of_another_event,
         a_record_under_a_key_that_is_not_its_own,
     }
     absent {

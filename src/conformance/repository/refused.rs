@@ -66,6 +66,15 @@ pub(super) async fn a_reservation_of_another_event(bench: &RepositoryBench) -> C
     Ok(())
 }
 
+pub(super) async fn an_operation_of_another_event(bench: &RepositoryBench) -> Checked {
+    let (here, there) = (event_id("here"), event_id("there"));
+    for event in [&here, &there] {
+        bench.stage(event, 3, &[("floor", 5)], None).await?;
+    }
+    let key = RecordKey::Operation(bench.runtime.operation_id());
+    is_refused(bench, &here, "an operation of another event", key, operation(&there, None)).await
+}
+
 pub(super) async fn a_record_under_a_key_that_is_not_its_own(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 3, &[("floor", 5)], None).await?;

@@ -184,7 +184,13 @@ impl Repository for Faulty {
                     _ => None,
                 });
                 if let Some(other) = of_others {
-                    return self.inner.commit(&other, groups).await;
+                    let mut groups = groups.to_vec();
+                    for write in groups.iter_mut().flat_map(|group| &mut group.writes) {
+                        if let Record::Operation(operation) = &mut write.record {
+                            operation.event = other.clone();
+                        }
+                    }
+                    return self.inner.commit(&other, &groups).await;
                 }
             }
             Fault::FailsTheBatch | Fault::DuplicatesAbort if groups.len() > 1 => {
