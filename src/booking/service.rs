@@ -55,6 +55,9 @@ impl BookingService {
 
     /// Carries out a command, under the service's [`Contention`] policy.
     ///
+    /// Where the store loses an answer on the way, it is asked again until the outcome is known. A refusal after that is
+    /// final: it is written down under the operation id, which is used up then, as by [`resolve`](Self::resolve).
+    ///
     /// # Errors
     ///
     /// [`BookingError`]; it tells a refusal, a failure and an unknown outcome apart.

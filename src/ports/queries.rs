@@ -36,6 +36,10 @@ pub struct ReservationQuery {
 }
 
 /// One row of an event's change feed: a record as a commit left it.
+///
+/// What several decisions of one commit did to a record is one row, so a ticket that was released and held again goes from
+/// one reservation to the next without having been free. Records of one commit come in the order of their keys, group by
+/// group; `decided_at` tells which belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Its position.
