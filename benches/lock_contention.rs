@@ -8,6 +8,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,18 +22,24 @@ const TTL: Duration = Duration::from_secs(10);
 /// The longest that a waiter waits before it asks again.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
 
+type Named = (&'static str, Arc<dyn Lock>);
+
 /// Every lock that is compiled in, by name. The folder keeps their files while they are measured.
-fn locks(runtime: &Arc<dyn Runtime>, folder: &std::path::Path) -> Vec<(&'static str, Arc<dyn Lock>)> {
-    let memory: Arc<dyn Lock> = Arc::new(MemoryLock::new(Arc::clone(runtime)));
-    let mut locks = vec![("memory", memory)];
-    #[cfg(feature = "sqlite")]
-    {
-        use ticket_reservation::adapters::sqlite::SqliteLock;
-        let lock = SqliteLock::builder(folder.join("leases.db"), Arc::clone(runtime)).open().expect("a lock file");
-        locks.push(("sqlite", Arc::new(lock)));
-    }
-    let _ = folder;
-    locks
+fn locks(runtime: &Arc<dyn Runtime>, folder: &Path) -> Vec<Named> {
+    let memory: Named = ("memory", Arc::new(MemoryLock::new(Arc::clone(runtime))));
+    [memory].into_iter().chain(sqlite(runtime, folder)).collect()
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(runtime: &Arc<dyn Runtime>, folder: &Path) -> Option<Named> {
+    use ticket_reservation::adapters::sqlite::SqliteLock;
+    let lock = SqliteLock::builder(folder.join("leases.db"), Arc::clone(runtime)).open().expect("a lock file");
+    Some(("sqlite", Arc::new(lock)))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &Arc<dyn Runtime>, _: &Path) -> Option<Named> {
+    None
 }
 
 fn key(number: usize) -> LockKey {

@@ -82,6 +82,7 @@ fn adapters_know_neither_the_service_nor_each_other() {
 #[test]
 fn the_conformance_kit_knows_no_adapter_and_no_driver() {
     assert_names_none("src/conformance", &DRIVERS);
+    assert_names_none("src/adapters", &["crate::conformance", "crate::mocks"]);
 }
 
 #[test]

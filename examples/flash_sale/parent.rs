@@ -52,8 +52,9 @@ fn sell_in(dir: &Path, sale: &Sale, json: bool) -> Result<bool, Failure> {
     let report = Report::new(sale, &audited, *progress, kills.len(), *took);
     let stream = if json { Stream::Error } else { Stream::Output };
     stream.write(&format!("\n{}\n{}", table::table(&report), table::verdict(&audited, stream)))?;
-    let complaints = sold.complaints(sale, report.requests);
-    complaints.iter().for_each(|line| tell(format_args!("flash_sale: {line}")));
+    let complaints = sold.complaints(sale);
+    let untimely = sold.untimely(report.requests);
+    complaints.iter().chain(&untimely).for_each(|line| tell(format_args!("flash_sale: {line}")));
     if json {
         let line = serde_json::to_string(&report).map_err(|error| Failure::caused("the report", &error))?;
         Stream::Output.write(&(line + "\n"))?;

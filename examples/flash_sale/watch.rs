@@ -61,8 +61,8 @@ pub(crate) fn watch(sale: &Sale, mut crew: Crew, dir: &Path, course: &CourseLog)
 }
 
 impl Sold {
-    /// What did not go as it was ordered, each in a line. `requests` were answered in all.
-    pub(crate) fn complaints(&self, sale: &Sale, requests: u64) -> Vec<String> {
+    /// What did not go as it was ordered, each in a line.
+    pub(crate) fn complaints(&self, sale: &Sale) -> Vec<String> {
         let mut lines = Vec::new();
         for worker in &self.lost {
             lines.push(format!("worker {worker} ended before its work did"));
@@ -71,6 +71,12 @@ impl Sold {
         if killed < ordered {
             lines.push(format!("only {killed} of {ordered} workers were killed before the sale was over"));
         }
+        lines
+    }
+
+    /// Kills that came too early or too late: when they were made, how many requests there would be was an estimate.
+    pub(crate) fn untimely(&self, requests: u64) -> Vec<String> {
+        let mut lines = Vec::new();
         for Kill { worker, answered } in &self.kills {
             let share = *answered as f64 / requests.max(1) as f64;
             if !SHARES.contains(&share) {

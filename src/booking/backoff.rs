@@ -15,7 +15,9 @@ impl Stall {
     /// The first pause, and the longest that doubling leads to. A store that failed needs longer than one that is busy.
     ///
     /// Measured with 4 and 16 processes on 2 cores: who asks for a lock every millisecond, or meets conflicts every 8,
-    /// takes the processor from those who get on. With these bounds 16 processes sold a third more, and 4 as much.
+    /// takes the processor from those who get on. `flash_sale --demand hot-pool --standing 20000 --buyers 40000 --pay-ms 0`
+    /// with `--processes 16 --concurrency 62` answered a quarter more per second with these bounds, and two thirds more
+    /// under `--lock-policy event`; with 4 processes as much as before.
     fn pauses(self) -> (Duration, Duration) {
         match self {
             Self::Conflict => (Duration::from_micros(250), Duration::from_millis(32)),

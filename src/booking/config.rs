@@ -33,7 +33,8 @@ pub enum LockPolicy {
     /// No transaction on behalf of a request that changes tickets or pools begins before every lock that covers them is
     /// held. The sweeper, whose work nobody waits for, takes none.
     Always(LockScope),
-    /// Only on records that commits conflict on, and only while they do so often.
+    /// Only on records that commits conflict on, and only while nearly all do. A lock costs the winner, too, so where few
+    /// processes compete it is never worth it: it takes about ten on one record.
     Adaptive,
 }
 
@@ -108,8 +109,8 @@ impl Limits {
         self
     }
 
-    /// How long the lock's store has for an answer. Without one the sale goes on without the lock, and leaves it
-    /// alone for as long again.
+    /// How long the lock's store has for an answer: 1 ms to 60 s. Without one the sale goes on without the lock, and
+    /// leaves it alone for as long again, twice as long after the next failure, and so on up to a minute.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(60));
         self

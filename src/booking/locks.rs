@@ -26,9 +26,9 @@ pub(super) struct Locks {
 /// What one batcher of an event leaves to the next about its locks.
 #[derive(Debug, Default)]
 pub(super) struct LockMemory {
-    /// Each ends when locks that were given up are free: asking for one of them before would be contention with
-    /// oneself.
-    giving_up: Vec<oneshot::Receiver<()>>,
+    /// Locks that are being given up, and what ends when they are free: asking for one of them before would be
+    /// contention with oneself.
+    giving_up: Vec<(BTreeSet<LockKey>, oneshot::Receiver<()>)>,
     /// The lock's store failed, and is not asked before this.
     rests_until: Option<Instant>,
     /// How often it has failed in a row.
@@ -40,9 +40,17 @@ const LOCK_REST_MAX: Duration = Duration::from_secs(60);
 
 impl LockMemory {
     /// One more release is under way; those that have ended are forgotten.
-    fn remember(&mut self, giving_up: oneshot::Receiver<()>) {
-        self.giving_up.retain_mut(|release| matches!(release.try_recv(), Ok(None)));
-        self.giving_up.push(giving_up);
+    fn remember(&mut self, keys: BTreeSet<LockKey>, giving_up: oneshot::Receiver<()>) {
+        self.giving_up.retain_mut(|(_, release)| matches!(release.try_recv(), Ok(None)));
+        self.giving_up.push((keys, giving_up));
+    }
+
+    /// Takes out the releases that these keys are part of.
+    fn releases_of(&mut self, wanted: &BTreeSet<LockKey>) -> Vec<oneshot::Receiver<()>> {
+        let (meet, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.giving_up).into_iter().partition(|(keys, _)| !keys.is_disjoint(wanted));
+        self.giving_up = others;
+        meet.into_iter().map(|(_, release)| release).collect()
     }
 
     /// The lock's store failed: it is left alone for a while, and for twice as long after each further failure.
@@ -85,7 +93,7 @@ impl Locks {
         if self.queue.lock_memory().rests(self.core.runtime.now()) {
             return self.leases.go_without();
         }
-        let giving_up = std::mem::take(&mut self.queue.lock_memory().giving_up);
+        let giving_up = self.queue.lock_memory().releases_of(&wanted);
         for given_up in giving_up {
             // A release that could not be made says so itself.
             let _ = given_up.await;
@@ -170,7 +178,8 @@ impl Locks {
             return;
         }
         let (released, giving_up) = oneshot::channel();
-        self.queue.lock_memory().remember(giving_up);
+        let keys = leases.iter().map(|lease| lease.key().clone()).collect();
+        self.queue.lock_memory().remember(keys, giving_up);
         let task = Task::start(&self.core);
         let (core, queue) = (Arc::clone(&self.core), Arc::clone(&self.queue));
         self.core.runtime.spawn(Box::pin(async move {

@@ -35,6 +35,8 @@ struct Log {
 
 impl<'c> Checkpoints<'c> {
     pub(super) fn new(connection: &'c Connection, options: &Options) -> rusqlite::Result<Self> {
+        // A checkpoint before this connection may have ended with less.
+        options.patience.set(options.busy_timeout);
         Ok(Self {
             size: prepare(connection, "PRAGMA wal_checkpoint(NOOP)")?,
             restart: prepare(connection, "PRAGMA wal_checkpoint(RESTART)")?,
@@ -146,6 +148,7 @@ mod tests {
         let log = read(&mut checkpoints.size).unwrap();
         assert_eq!(log.moved, log.size);
     }
+
     #[test]
     fn a_log_that_was_moved_and_not_started_anew_is_long_still() {
         let folder = tempfile::tempdir().unwrap();

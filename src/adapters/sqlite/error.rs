@@ -9,6 +9,7 @@
 //! | `COMMIT` is `BUSY`, and the transaction is still open | `Transient`, after `ROLLBACK` | it was not applied |
 //! | `COMMIT` fails otherwise, or the transaction is gone | `Unknown` | the log may hold it; the connection is opened again |
 //! | nothing: too many calls are waiting | `Transient` | the call was not begun |
+//! | `CANTOPEN`, `IOERR` when the file is opened again | `Transient` | it may be out of reach for a moment |
 //! | the adapter's own code panics | reads `Permanent`, writes `Unknown` | an adapter bug; the connection is opened again |
 
 use std::error::Error as StdError;
@@ -96,8 +97,16 @@ pub enum SqliteError {
 }
 
 impl SqliteError {
-    pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Busy(_))
+    /// Whether opening the file again may succeed soon: it is busy, or out of reach for a moment.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy(_) => true,
+            Self::Sqlite(source) => {
+                let code = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+                matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -162,7 +171,7 @@ impl Fault {
             Self::Sqlite(error) => kind_of(error),
             Self::Commit(_) | Self::GivenUp => StoreErrorKind::Unknown,
             Self::TooManyCalls => StoreErrorKind::Transient,
-            Self::Reopen(error) if error.is_busy() => StoreErrorKind::Transient,
+            Self::Reopen(error) if error.may_pass() => StoreErrorKind::Transient,
             Self::Content { .. } | Self::Alarm { .. } | Self::Reopen(_) => StoreErrorKind::Permanent,
         }
     }
@@ -212,6 +221,16 @@ mod tests {
         assert!(fault.breaks_connection());
         assert_eq!(fault.of_write().kind(), StoreErrorKind::Permanent);
         assert_eq!(Fault::Sqlite(failure(ffi::SQLITE_FULL)).of_write().kind(), StoreErrorKind::Permanent);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_again_at_the_moment_is_tried_again_and_another_one_is_not() {
+        let reopen = |error| Fault::Reopen(error).of_write().kind();
+        let sqlite = |code| SqliteError::Sqlite(failure(code).into());
+        assert_eq!(reopen(sqlite(ffi::SQLITE_CANTOPEN)), StoreErrorKind::Transient);
+        assert_eq!(reopen(sqlite(ffi::SQLITE_IOERR_READ)), StoreErrorKind::Transient);
+        assert_eq!(reopen(sqlite(ffi::SQLITE_CORRUPT)), StoreErrorKind::Permanent);
+        assert_eq!(reopen(SqliteError::AnotherFile { path: "sale.db".into() }), StoreErrorKind::Permanent);
     }
 
     #[test]
