@@ -24,8 +24,8 @@ use mockall::mock;
 
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp};
 use crate::ports::{
-    Attempt, BoxFuture, Change, ChangesError, Clock, Extended, Group, GroupOutcome, Lease, LoadRequest, Lock,
-    LockError, LockKey, Observation, Observer, Purged, Released, Repository, ReservationQuery, Runtime, Sequence,
+    Attempt, Availability, BoxFuture, Change, ChangesError, Clock, Extended, Group, GroupOutcome, Lease, LoadRequest,
+    Lock, LockError, LockKey, Observation, Observer, Purged, Released, Repository, ReservationQuery, Runtime, Sequence,
     StoreError, TicketQuery,
 };
 
@@ -43,6 +43,7 @@ mock! {
         async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError>;
         async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError>;
         async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
+        async fn availability(&self, event: &EventId) -> Result<Availability, StoreError>;
         async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError>;
         async fn changes(
             &self, event: &EventId, after: Sequence, limit: usize,

@@ -19,7 +19,7 @@ fn names(reservation: &Reservation) -> Vec<&str> {
 }
 
 fn free_tickets(store: &MemoryRepository) -> usize {
-    let query = TicketQuery { event: event(), area: None, after: None, limit: 100 };
+    let query = TicketQuery { event: event(), area: None, only_available: false, after: None, limit: 100 };
     let rows = store.tickets(&query).now_or_never().unwrap().unwrap();
     rows.iter().filter(|(_, _, ticket)| ticket.state == TicketState::Available).count()
 }

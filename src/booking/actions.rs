@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::error::BookingError;
 use super::service::BookingService;
 use crate::domain::{
-    Action, BlockReason, Command, CreateEvent, CustomerId, EventId, Hold, IMPORT_CHUNK_MAX, Import, OperationId,
-    Outcome, Place, PoolId, Receipt, Rejection, Reservation, ReservationId, TicketId, Transfer,
+    Action, BlockReason, Command, CreateEvent, CustomerId, EventId, Hold, OperationId, Outcome, Receipt, Rejection,
+    Reservation, ReservationId, TicketId, Transfer,
 };
 
 impl BookingService {
@@ -42,44 +42,6 @@ impl BookingService {
         terms: CreateEvent,
     ) -> Result<Receipt, BookingError> {
         self.act(event, operation, Action::CreateEvent(terms)).await
-    }
-
-    /// Adds inventory in chunks, and puts the event on sale with the last one. Answers how many tickets and pools
-    /// were new; what was there already keeps its state, so that a broken import is simply started again. Each chunk
-    /// waits for others in its way, whatever the service's contention policy.
-    ///
-    /// # Errors
-    ///
-    /// As [`submit`](Self::submit); chunks before the failed one stay imported.
-    ///
-    /// # Cancellation
-    ///
-    /// Chunks already sent stay imported.
-    pub async fn import(
-        &self,
-        event: &EventId,
-        tickets: Vec<(TicketId, Place)>,
-        pools: Vec<(PoolId, u32)>,
-    ) -> Result<u32, BookingError> {
-        let mut chunks: Vec<Import> = tickets
-            .chunks(IMPORT_CHUNK_MAX)
-            .map(|tickets| Import { tickets: tickets.to_vec(), ..Import::default() })
-            .chain(pools.chunks(IMPORT_CHUNK_MAX).map(|pools| Import { pools: pools.to_vec(), ..Import::default() }))
-            .collect();
-        match chunks.last_mut() {
-            Some(chunk) => chunk.last = true,
-            None => chunks.push(Import { last: true, ..Import::default() }),
-        }
-        let mut added: u32 = 0;
-        for chunk in chunks {
-            let operation = self.new_operation_id();
-            let command = Command { event: event.clone(), operation, action: Action::Import(chunk) };
-            let receipt = self.submit_waiting(command).await?;
-            if let Outcome::Inventory { changed } = receipt.outcome {
-                added = added.saturating_add(changed);
-            }
-        }
-        Ok(added)
     }
 
     /// Keeps places for a customer until a deadline, all or none of them.

@@ -10,7 +10,13 @@ impl RepositoryBench {
         let mut all: Vec<(TicketId, u64, Ticket)> = Vec::new();
         loop {
             let after = all.last().map(|(id, ..)| id.clone());
-            let query = TicketQuery { event: event.clone(), area: None, after: after.clone(), limit: PAGE_MAX };
+            let query = TicketQuery {
+                event: event.clone(),
+                area: None,
+                only_available: false,
+                after: after.clone(),
+                limit: PAGE_MAX,
+            };
             let page = self.repository.tickets(&query).await?;
             let Some((first, ..)) = page.first() else { return Ok(all) };
             ensure!(after.is_none_or(|after| *first > after), "a page of tickets starts again with {first}");
@@ -22,7 +28,7 @@ impl RepositoryBench {
         let mut all: Vec<(u64, Reservation)> = Vec::new();
         loop {
             let after = all.last().map(|(_, reservation)| reservation.id);
-            let query = ReservationQuery { event: event.clone(), customer: None, after, limit: PAGE_MAX };
+            let query = ReservationQuery { event: event.clone(), customer: None, state: None, after, limit: PAGE_MAX };
             let page = self.repository.reservations(&query).await?;
             let Some((_, first)) = page.first() else { return Ok(all) };
             ensure!(

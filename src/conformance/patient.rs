@@ -11,8 +11,8 @@ use async_trait::async_trait;
 
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
-    Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery, Runtime, Sequence,
-    StoreError, StoreErrorKind, TicketQuery,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
+    Runtime, Sequence, StoreError, StoreErrorKind, TicketQuery,
 };
 
 /// How often a call is repeated, and how long after: at first at once nearly, then twice as long each time, up to the most.
@@ -111,6 +111,10 @@ impl Repository for Patient {
 
     async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
         patiently!(self, self.inner.pools(event))
+    }
+
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
+        patiently!(self, self.inner.availability(event))
     }
 
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {

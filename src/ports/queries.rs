@@ -1,6 +1,9 @@
 //! What is asked of the store besides loading and committing, and what it answers.
 
-use crate::domain::{AreaId, CustomerId, EventId, Record, RecordKey, ReservationId, TicketId, Timestamp};
+use crate::domain::{
+    AreaId, CustomerId, EventId, PoolId, Record, RecordKey, Reservation, ReservationId, ReservationState, TicketId,
+    Timestamp,
+};
 
 /// Most rows of one page of a query. A page that is asked for with a higher limit has so many at most, one with a limit
 /// of 0 has none; neither is an error.
@@ -16,6 +19,8 @@ pub struct TicketQuery {
     pub event: EventId,
     /// Only tickets of this area.
     pub area: Option<AreaId>,
+    /// Only tickets that anyone may hold, by the store's clock.
+    pub only_available: bool,
     /// Only tickets after this id: the last one of the page before.
     pub after: Option<TicketId>,
     /// Most tickets to return, at most [`PAGE_MAX`].
@@ -29,10 +34,88 @@ pub struct ReservationQuery {
     pub event: EventId,
     /// Only reservations of this customer.
     pub customer: Option<CustomerId>,
+    /// Only reservations of which this has become.
+    pub state: Option<ReservationFilter>,
     /// Only reservations after this id: the last one of the page before.
     pub after: Option<ReservationId>,
     /// Most reservations to return, at most [`PAGE_MAX`].
     pub limit: usize,
+}
+
+/// What has become of a reservation, as the store's clock judges it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReservationFilter {
+    /// Holds whose deadline has not come.
+    Held,
+    /// Sold.
+    Booked,
+    /// Given back before confirming.
+    Released,
+    /// Given back after confirming.
+    Cancelled,
+    /// Holds whose deadline has come, whether anyone has settled them or not.
+    Expired,
+}
+
+impl ReservationFilter {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Held, Self::Booked, Self::Released, Self::Cancelled, Self::Expired];
+
+    /// Which one a reservation is at `now`.
+    #[must_use]
+    pub fn of(reservation: &Reservation, now: Timestamp) -> Self {
+        match reservation.state {
+            ReservationState::Held { .. } if reservation.is_live_hold(now) => Self::Held,
+            ReservationState::Held { .. } | ReservationState::Expired => Self::Expired,
+            ReservationState::Booked => Self::Booked,
+            ReservationState::Released => Self::Released,
+            ReservationState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// How much of an event is free, at one moment. Holds whose deadline has come count as available.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Availability {
+    /// The store's clock at that moment.
+    pub at: Timestamp,
+    /// Its areas of numbered places, in ascending order of their ids.
+    pub areas: Vec<AreaAvailability>,
+    /// Its pools, in ascending order of their ids.
+    pub pools: Vec<PoolAvailability>,
+}
+
+/// The numbered places of one area. The four parts add up to `tickets`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AreaAvailability {
+    /// The area.
+    pub area: AreaId,
+    /// How many tickets it has.
+    pub tickets: u64,
+    /// How many of them anyone may hold.
+    pub available: u64,
+    /// How many are held.
+    pub held: u64,
+    /// How many are sold.
+    pub booked: u64,
+    /// How many are off sale.
+    pub blocked: u64,
+}
+
+/// The places of one pool. The three parts add up to `capacity`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolAvailability {
+    /// The pool.
+    pub pool: PoolId,
+    /// How many places it has.
+    pub capacity: u32,
+    /// How many of them anyone may hold.
+    pub available: u32,
+    /// How many are held.
+    pub held: u32,
+    /// How many are sold.
+    pub booked: u32,
 }
 
 /// One row of an event's change feed: a record as a commit left it.

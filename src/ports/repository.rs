@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::queries::{Change, ReservationQuery, Sequence, TicketQuery};
+use super::queries::{Availability, Change, ReservationQuery, Sequence, TicketQuery};
 use super::store_error::{ChangesError, StoreError};
 use crate::domain::{
     AreaId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp,
@@ -155,6 +155,13 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// [`StoreError`], never of kind `Unknown`.
     async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
 
+    /// How much of an event is free: one consistent read. Of an unknown event nothing is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], never of kind `Unknown`.
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError>;
+
     /// Lists reservations with their versions, in ascending order of their ids' bytes.
     ///
     /// # Errors
@@ -204,6 +211,9 @@ impl<T: Repository + ?Sized> Repository for Arc<T> {
     }
     async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
         (**self).pools(event).await
+    }
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
+        (**self).availability(event).await
     }
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
         (**self).reservations(query).await

@@ -10,13 +10,13 @@ use ticket_reservation::ports::{PAGE_MAX, Repository, ReservationQuery, TicketQu
 use super::world::event;
 
 pub(crate) fn all_tickets(store: &MemoryRepository) -> HashMap<TicketId, Ticket> {
-    let query = TicketQuery { event: event(), area: None, after: None, limit: PAGE_MAX };
+    let query = TicketQuery { event: event(), area: None, only_available: false, after: None, limit: PAGE_MAX };
     let rows = store.tickets(&query).now_or_never().unwrap().unwrap();
     rows.into_iter().map(|(id, _, ticket)| (id, ticket)).collect()
 }
 
 pub(crate) fn all_reservations(store: &MemoryRepository) -> HashMap<ReservationId, Reservation> {
-    let query = ReservationQuery { event: event(), customer: None, after: None, limit: PAGE_MAX };
+    let query = ReservationQuery { event: event(), customer: None, state: None, after: None, limit: PAGE_MAX };
     let rows = store.reservations(&query).now_or_never().unwrap().unwrap();
     rows.into_iter().map(|(_, reservation)| (reservation.id, reservation)).collect()
 }

@@ -15,8 +15,8 @@ use ticket_reservation::domain::{
 };
 use ticket_reservation::domain::{Ticket, TicketId};
 use ticket_reservation::ports::{
-    Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery, Sequence, StoreError,
-    StoreErrorKind, TicketQuery,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
+    Sequence, StoreError, StoreErrorKind, TicketQuery,
 };
 
 /// What happens to one commit.
@@ -304,6 +304,10 @@ impl Repository for Stage {
 
     async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
         self.store.pools(event).await
+    }
+
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
+        self.store.availability(event).await
     }
 
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {

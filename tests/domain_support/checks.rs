@@ -52,10 +52,12 @@ impl World {
 
     fn rows(&self, event: &EventId) -> Rows {
         let of = "the memory store does not fail";
-        let query = TicketQuery { event: event.clone(), area: None, after: None, limit: PAGE_MAX };
+        let query =
+            TicketQuery { event: event.clone(), area: None, only_available: false, after: None, limit: PAGE_MAX };
         let tickets = at_once(self.repository.tickets(&query)).expect(of);
         let pools = at_once(self.repository.pools(event)).expect(of);
-        let query = ReservationQuery { event: event.clone(), customer: None, after: None, limit: PAGE_MAX };
+        let query =
+            ReservationQuery { event: event.clone(), customer: None, state: None, after: None, limit: PAGE_MAX };
         let reservations = at_once(self.repository.reservations(&query)).expect(of);
         Rows {
             tickets: tickets.into_iter().map(|(id, _, ticket)| (id, ticket)).collect(),

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::availability::availability;
 use super::load::load;
 use super::tables::Tables;
 use crate::adapters::SystemClock;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
-    Change, ChangesError, Clock, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository, ReservationQuery,
-    Sequence, StoreError, TicketQuery,
+    Availability, Change, ChangesError, Clock, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository,
+    ReservationFilter, ReservationQuery, Sequence, StoreError, TicketQuery,
 };
 
 /// A repository in the memory of this process.
@@ -72,18 +73,26 @@ impl Repository for MemoryRepository {
         Ok(groups.iter().map(|group| tables.commit(event, group)).collect())
     }
 
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
+        Ok(availability(&self.tables(), event, self.clock.unix_time()))
+    }
+
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
         let tables = self.tables();
         let Some(event) = tables.events.get(&query.event) else { return Ok(Vec::new()) };
         let limit = query.limit.min(PAGE_MAX);
         let after = after(query.after.as_ref());
-        let row = |id: &TicketId| event.tickets.get(id).map(|row| (id.clone(), row.version, row.content.clone()));
+        let clock = self.clock.unix_time();
+        let row = |id: &TicketId| {
+            let row = event.tickets.get(id).filter(|row| !query.only_available || row.content.is_available(clock))?;
+            Some((id.clone(), row.version, row.content.clone()))
+        };
         Ok(match &query.area {
             Some(area) => match event.areas.get(area) {
-                Some(index) => index.tickets.range::<TicketId, _>(after).take(limit).filter_map(row).collect(),
+                Some(index) => index.tickets.range::<TicketId, _>(after).filter_map(row).take(limit).collect(),
                 None => Vec::new(),
             },
-            None => event.tickets.range::<TicketId, _>(after).take(limit).filter_map(|(id, _)| row(id)).collect(),
+            None => event.tickets.range::<TicketId, _>(after).filter_map(|(id, _)| row(id)).take(limit).collect(),
         })
     }
 
@@ -98,7 +107,14 @@ impl Repository for MemoryRepository {
         let tables = self.tables();
         let Some(event) = tables.events.get(&query.event) else { return Ok(Vec::new()) };
         let limit = query.limit.min(PAGE_MAX);
-        let row = |id: &ReservationId| tables.reservations.get(id).map(|row| (row.version, row.content.clone()));
+        let clock = self.clock.unix_time();
+        let is_wanted = |reservation: &Reservation| {
+            query.state.is_none_or(|state| ReservationFilter::of(reservation, clock) == state)
+        };
+        let row = |id: &ReservationId| {
+            let row = tables.reservations.get(id).filter(|row| is_wanted(&row.content))?;
+            Some((row.version, row.content.clone()))
+        };
         Ok(match &query.customer {
             Some(customer) => {
                 let first = query.after.unwrap_or_else(|| uuid::Uuid::nil().into());
@@ -108,11 +124,11 @@ impl Repository for MemoryRepository {
                     .take_while(|(of, _)| of == customer)
                     .map(|(_, id)| id)
                     .filter(|id| Some(**id) != query.after)
-                    .take(limit)
                     .filter_map(row)
+                    .take(limit)
                     .collect()
             }
-            None => event.reservations.range(after(query.after.as_ref())).take(limit).filter_map(row).collect(),
+            None => event.reservations.range(after(query.after.as_ref())).filter_map(row).take(limit).collect(),
         })
     }
 

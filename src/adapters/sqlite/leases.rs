@@ -62,7 +62,7 @@ pub(super) struct LeaseSession {
     pub(super) runtime: Arc<dyn Runtime>,
 }
 
-/// Opened again as at the start: leases are disposable, so a file that is gone is made anew.
+/// Leases are disposable, so a file that is gone after a failure is made anew.
 impl Session for LeaseSession {
     type Ready<'c> = Leases<'c>;
 

@@ -35,8 +35,9 @@
 //!
 //! # How it works
 //!
-//! Each open store has one thread of its own (`ticket-sqlite`, `ticket-leases`) that owns the connection and does one
-//! call after another, so no call ever blocks the host's runtime. At most [`CALLS_MAX`] calls wait in front of it, and
+//! Each open repository has two threads of its own, `ticket-sqlite` for bookings and `ticket-queries` for the host's
+//! queries, and each lock has one, `ticket-leases`. A thread owns a connection and does one call after another, so no call
+//! ever blocks the host's runtime, and no query keeps a booking waiting. At most [`CALLS_MAX`] calls wait in front of it, and
 //! one more fails at once, the repository's as transient; the booking service makes at most one load and one commit
 //! per event. A call whose future is dropped before its turn is not begun. Each waits for other processes for about the
 //! busy timeout at most, so a call ends, at worst, after as long for each one that waits before it.
@@ -69,6 +70,7 @@
 //!   it.
 //! - Durability is the disk's: hardware that acknowledges what it has not written can lose it.
 
+mod availability;
 mod busy;
 mod checkpoint;
 mod commit;

@@ -3,10 +3,12 @@
 
 use rusqlite::{Connection, StatementStatus};
 
+use super::availability::AREAS;
 use super::queries::{self, pools_sql, reservations_sql, tickets_sql};
 use super::read::{LAPSED_IN_POOL, LAPSED_OF_CUSTOMER, LINES, free_sql};
 use super::retention::{DELETE_OPERATIONS, EVENTS_AFTER, EVENTS_UP_TO, OLDEST_CHANGES};
 use super::{feed, schema};
+use crate::ports::ReservationFilter;
 
 fn empty() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
@@ -40,13 +42,14 @@ fn lists_are_read_from_an_index_in_order() {
         (queries::LAPSED, "SEARCH reservation USING INDEX reservation_by_deadline (held_until<?)"),
         (LINES, "SEARCH reservation_line USING PRIMARY KEY (reservation_id=?)"),
         (&free_sql(), "SEARCH ticket USING INDEX ticket_by_place (event_id=? AND area_id=?)"),
-        (&tickets_sql(false), "SEARCH ticket USING PRIMARY KEY (event_id=? AND ticket_id>?)"),
+        (&tickets_sql(false, true), "SEARCH ticket USING PRIMARY KEY (event_id=? AND ticket_id>?)"),
         (&pools_sql(), "SEARCH pool USING PRIMARY KEY (event_id=?)"),
         (
-            &reservations_sql(false),
+            &reservations_sql(false, Some(ReservationFilter::Expired)),
             "SEARCH reservation USING INDEX reservation_by_event (event_id=? AND reservation_id>?)",
         ),
         (&feed::page_sql(), "SEARCH change USING PRIMARY KEY (event_id=? AND sequence>?)"),
+        (AREAS, "SEARCH ticket USING INDEX ticket_by_place (event_id=?)"),
         (OLDEST_CHANGES, "SEARCH change USING PRIMARY KEY (event_id=?)"),
         (EVENTS_AFTER, "SEARCH event USING PRIMARY KEY (event_id>?)"),
         (EVENTS_UP_TO, "SEARCH event USING PRIMARY KEY (event_id<?)"),
@@ -59,9 +62,9 @@ fn lists_are_read_from_an_index_in_order() {
 fn what_is_sorted_or_deleted_is_found_by_an_index_first() {
     let connection = empty();
     for (sql, expected) in [
-        (tickets_sql(true), "SEARCH ticket USING INDEX ticket_by_place (event_id=? AND area_id=?)"),
+        (tickets_sql(true, false), "SEARCH ticket USING INDEX ticket_by_place (event_id=? AND area_id=?)"),
         (
-            reservations_sql(true),
+            reservations_sql(true, None),
             "SEARCH reservation USING INDEX reservation_by_customer (event_id=? AND customer_id=?)",
         ),
         (DELETE_OPERATIONS.to_owned(), "SEARCH operation USING PRIMARY KEY (operation_id=?)"),

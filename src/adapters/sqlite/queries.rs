@@ -6,16 +6,17 @@ use super::rows::{self, Columns};
 use super::store::Store;
 use super::transaction::prepare;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId};
-use crate::ports::{PAGE_MAX, ReservationQuery, TicketQuery};
+use crate::ports::{PAGE_MAX, ReservationFilter, ReservationQuery, TicketQuery};
 
 /// Tickets of an event, or of one area of it, by id.
-pub(super) fn tickets_sql(of_area: bool) -> String {
+pub(super) fn tickets_sql(of_area: bool, only_available: bool) -> String {
     // An area is a small part of a large event: its tickets are found by their places, and sorted.
     let (index, area) = if of_area { ("INDEXED BY ticket_by_place", "AND area_id = ?4") } else { ("", "") };
     format!(
         "SELECT ticket_id, version, {} FROM ticket {index}
-         WHERE event_id = ?1 AND ticket_id > ?2 {area} ORDER BY ticket_id LIMIT ?3",
-        rows::TICKET
+         WHERE event_id = ?1 AND ticket_id > ?2 {area} {available} ORDER BY ticket_id LIMIT ?3",
+        rows::TICKET,
+        available = if only_available { "AND (state = 'available' OR held_until <= ?5)" } else { "" },
     )
 }
 
@@ -25,14 +26,22 @@ pub(super) fn pools_sql() -> String {
 }
 
 /// Reservations of an event, or of one of its customers, by id.
-pub(super) fn reservations_sql(of_customer: bool) -> String {
+pub(super) fn reservations_sql(of_customer: bool, state: Option<ReservationFilter>) -> String {
     // A customer has few reservations, in the order of their deadlines: they are sorted. An event's are in order.
     let (index, customer) =
         if of_customer { ("reservation_by_customer", "AND customer_id = ?4") } else { ("reservation_by_event", "") };
     format!(
         "SELECT reservation_id, version, {} FROM reservation INDEXED BY {index}
-         WHERE event_id = ?1 AND reservation_id > ?2 {customer} ORDER BY reservation_id LIMIT ?3",
-        rows::RESERVATION
+         WHERE event_id = ?1 AND reservation_id > ?2 {customer} {state} ORDER BY reservation_id LIMIT ?3",
+        rows::RESERVATION,
+        state = match state {
+            None => "",
+            Some(ReservationFilter::Held) => "AND held_until > ?5",
+            Some(ReservationFilter::Booked) => "AND state = 'booked'",
+            Some(ReservationFilter::Released) => "AND state = 'released'",
+            Some(ReservationFilter::Cancelled) => "AND state = 'cancelled'",
+            Some(ReservationFilter::Expired) => "AND (state = 'expired' OR held_until <= ?5)",
+        },
     )
 }
 
@@ -47,12 +56,16 @@ pub(super) fn page(limit: usize) -> i64 {
 
 impl Store<'_> {
     pub(super) fn tickets(&mut self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, Fault> {
-        let mut statement = prepare(self.connection, &tickets_sql(query.area.is_some()))?;
+        let now = self.clock.unix_time();
+        let mut statement = prepare(self.connection, &tickets_sql(query.area.is_some(), query.only_available))?;
         statement.raw_bind_parameter(1, query.event.as_str())?;
         statement.raw_bind_parameter(2, query.after.as_ref().map_or("", TicketId::as_str))?;
         statement.raw_bind_parameter(3, page(query.limit))?;
         if let Some(area) = &query.area {
             statement.raw_bind_parameter(4, area.as_str())?;
+        }
+        if query.only_available {
+            statement.raw_bind_parameter(5, now.as_micros())?;
         }
         let mut rows = statement.raw_query();
         let mut tickets = Vec::new();
@@ -82,7 +95,8 @@ impl Store<'_> {
     }
 
     fn reservations_in_transaction(&mut self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, Fault> {
-        let mut statement = prepare(self.connection, &reservations_sql(query.customer.is_some()))?;
+        let now = self.clock.unix_time();
+        let mut statement = prepare(self.connection, &reservations_sql(query.customer.is_some(), query.state))?;
         statement.raw_bind_parameter(1, query.event.as_str())?;
         // Every blob comes after the empty one.
         let after = query.after.as_ref().map_or(&[][..], |id| id.as_uuid().as_bytes());
@@ -90,6 +104,9 @@ impl Store<'_> {
         statement.raw_bind_parameter(3, page(query.limit))?;
         if let Some(customer) = &query.customer {
             statement.raw_bind_parameter(4, customer.as_str())?;
+        }
+        if matches!(query.state, Some(ReservationFilter::Held | ReservationFilter::Expired)) {
+            statement.raw_bind_parameter(5, now.as_micros())?;
         }
         let mut lines = prepare(self.connection, LINES)?;
         let mut rows = statement.raw_query();

@@ -10,14 +10,14 @@ use super::store::StoreSession;
 use super::thread::{Closed, Thread};
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
-    Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery, Sequence, StoreError,
-    TicketQuery,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
+    Sequence, StoreError, TicketQuery,
 };
 
 /// The repository in an SQLite file.
 ///
-/// It owns one thread, which has the file open. Dropping the repository ends the thread once it has done what waits;
-/// [`close`](Self::close) does the same and waits for it.
+/// It owns two threads, which have the file open: one for bookings, one for queries. Dropping the repository ends them
+/// once they have done what waits; [`close`](Self::close) does the same and waits for it.
 ///
 /// ```
 /// use ticket_reservation::adapters::sqlite::SqliteRepository;
@@ -32,8 +32,10 @@ use crate::ports::{
 /// ```
 #[derive(Debug)]
 pub struct SqliteRepository {
-    thread: Thread<StoreSession>,
-    closed: Closed,
+    bookings: Thread<StoreSession>,
+    /// A connection of their own, so that a long one keeps no booking waiting.
+    queries: Thread<StoreSession>,
+    closed: [Closed; 2],
 }
 
 impl SqliteRepository {
@@ -50,16 +52,20 @@ impl SqliteRepository {
     }
 
     pub(super) fn start(session: StoreSession) -> Result<Self, SqliteError> {
-        let (thread, closed) = Thread::start("ticket-sqlite", session)?;
-        Ok(Self { thread, closed })
+        let for_queries = session.for_queries();
+        let (bookings, bookings_closed) = Thread::start("ticket-sqlite", session)?;
+        let (queries, queries_closed) = Thread::start("ticket-queries", for_queries)?;
+        Ok(Self { bookings, queries, closed: [bookings_closed, queries_closed] })
     }
 
     /// Waits until calls made before are done and the file is closed.
     ///
     /// Dropping the future closes the file all the same.
     pub async fn close(self) {
-        drop(self.thread);
-        self.closed.wait().await;
+        drop((self.bookings, self.queries));
+        for closed in self.closed {
+            closed.wait().await;
+        }
     }
 }
 
@@ -67,40 +73,45 @@ impl SqliteRepository {
 impl Repository for SqliteRepository {
     async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
         let request = request.clone();
-        self.thread.call(move |store| store.load(&request)).await.map_err(Fault::of_read)
+        self.bookings.call(move |store| store.load(&request)).await.map_err(Fault::of_read)
     }
 
     async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
         let (event, groups) = (event.clone(), groups.to_vec());
-        self.thread.call(move |store| store.commit(&event, &groups)).await.map_err(Fault::of_write)
+        self.bookings.call(move |store| store.commit(&event, &groups)).await.map_err(Fault::of_write)
     }
 
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
         let query = query.clone();
-        self.thread.call(move |store| store.tickets(&query)).await.map_err(Fault::of_read)
+        self.queries.call(move |store| store.tickets(&query)).await.map_err(Fault::of_read)
     }
 
     async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
         let event = event.clone();
-        self.thread.call(move |store| store.pools(&event)).await.map_err(Fault::of_read)
+        self.queries.call(move |store| store.pools(&event)).await.map_err(Fault::of_read)
+    }
+
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
+        let event = event.clone();
+        self.queries.call(move |store| store.availability(&event)).await.map_err(Fault::of_read)
     }
 
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
         let query = query.clone();
-        self.thread.call(move |store| store.reservations(&query)).await.map_err(Fault::of_read)
+        self.queries.call(move |store| store.reservations(&query)).await.map_err(Fault::of_read)
     }
 
     async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
         let event = event.clone();
-        let page = self.thread.call(move |store| store.changes(&event, after, limit)).await;
+        let page = self.queries.call(move |store| store.changes(&event, after, limit)).await;
         page.map_err(Fault::of_read)?.map_err(|purged_through| ChangesError::Truncated { purged_through })
     }
 
     async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError> {
-        self.thread.call(move |store| store.lapsed(limit)).await.map_err(Fault::of_read)
+        self.queries.call(move |store| store.lapsed(limit)).await.map_err(Fault::of_read)
     }
 
     async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
-        self.thread.call(move |store| store.purge(retention, limit)).await.map_err(Fault::of_write)
+        self.bookings.call(move |store| store.purge(retention, limit)).await.map_err(Fault::of_write)
     }
 }

@@ -2,6 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
 
+use super::busy::Patience;
 use super::checkpoint::Checkpoints;
 use super::connection::Options;
 use super::error::SqliteError;
@@ -29,18 +30,32 @@ pub(super) struct Store<'c> {
     checkpoints: Checkpoints<'c>,
 }
 
+/// Queries keep a fourth of what bookings keep in memory.
+const QUERIES_CACHE_SHARE: u32 = 4;
+
 /// How the repository's file is opened.
 #[derive(Debug)]
 pub(super) struct StoreSession {
     pub(super) options: Options,
     pub(super) clock: Arc<dyn Clock>,
-    /// The file that was opened first.
-    file: OnceLock<FileId>,
+    /// The file that was opened first; the only one that is opened again.
+    file: Arc<OnceLock<FileId>>,
 }
 
 impl StoreSession {
     pub(super) fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
-        Self { options, clock, file: OnceLock::new() }
+        Self { options, clock, file: Arc::default() }
+    }
+
+    /// Another connection to the same file, for queries.
+    pub(super) fn for_queries(&self) -> Self {
+        let options = Options {
+            // A checkpoint of the first connection has less patience for a while.
+            patience: Patience::new(self.options.busy_timeout),
+            cache_kib: self.options.cache_kib / QUERIES_CACHE_SHARE,
+            ..self.options.clone()
+        };
+        Self { options, clock: Arc::clone(&self.clock), file: Arc::clone(&self.file) }
     }
 }
 
@@ -48,16 +63,12 @@ impl Session for StoreSession {
     type Ready<'c> = Store<'c>;
 
     fn open(&self) -> Result<Connection, SqliteError> {
+        if let Some(file) = self.file.get() {
+            return schema::STORE.reopen(&self.options, file);
+        }
         let (connection, file) = schema::STORE.open(&self.options)?;
         self.file.get_or_init(|| file);
         Ok(connection)
-    }
-
-    fn reopen(&self) -> Result<Connection, SqliteError> {
-        match self.file.get() {
-            Some(file) => schema::STORE.reopen(&self.options, file),
-            None => self.open(),
-        }
     }
 
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Store<'c>> {
@@ -85,7 +96,6 @@ impl Session for StoreSession {
 pub(super) mod testing {
     use std::time::{Duration, Instant};
 
-    use super::super::busy::Patience;
     use super::*;
     use crate::domain::Timestamp;
 

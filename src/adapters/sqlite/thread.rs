@@ -23,13 +23,8 @@ pub(super) trait Session: Send + 'static {
     /// The connection with its prepared statements.
     type Ready<'c>;
 
-    /// Opens the file, and makes it if there is none.
+    /// Opens the file, at the start and again after a failure.
     fn open(&self) -> Result<Connection, SqliteError>;
-
-    /// Opens the file again after a failure.
-    fn reopen(&self) -> Result<Connection, SqliteError> {
-        self.open()
-    }
 
     /// Prepares the statements.
     fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Self::Ready<'c>>;
@@ -146,7 +141,7 @@ impl<S: Session> fmt::Debug for Thread<S> {
 fn serve<S: Session>(session: &S, first: Connection, waiting: &mpsc::Receiver<Call<S>>) {
     let mut opened = Some(first);
     while let Ok(call) = waiting.recv() {
-        let connection = match opened.take().map_or_else(|| session.reopen(), Ok) {
+        let connection = match opened.take().map_or_else(|| session.open(), Ok) {
             Ok(connection) => connection,
             Err(error) => {
                 refuse(call, Fault::Reopen(error));
@@ -192,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection in memory that counts how often it was opened: one for the first time, ten for each time again.
+    /// A connection in memory that counts how often it was opened.
     struct Memory(&'static AtomicUsize);
 
     impl Session for Memory {
@@ -201,11 +196,6 @@ mod tests {
         fn open(&self) -> Result<Connection, SqliteError> {
             self.0.fetch_add(1, Ordering::SeqCst);
             Connection::open_in_memory().map_err(|error| SqliteError::Sqlite(error.into()))
-        }
-
-        fn reopen(&self) -> Result<Connection, SqliteError> {
-            self.0.fetch_add(9, Ordering::SeqCst);
-            self.open()
         }
 
         fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<&'c Connection> {
@@ -227,7 +217,7 @@ mod tests {
         let given_up = thread.call(|_| -> Result<(), Fault> { panic!("planted") }).await;
         assert!(matches!(given_up, Err(Fault::GivenUp)));
         assert!(thread.call(|connection| Ok(connection.is_autocommit())).await.unwrap());
-        assert_eq!(OPENED.load(Ordering::SeqCst), 11);
+        assert_eq!(OPENED.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
@@ -239,7 +229,7 @@ mod tests {
         let fault = thread.call(|_| -> Result<(), Fault> { Err(Fault::Commit(io_error)) }).await.unwrap_err();
         assert_eq!(fault.of_write().kind(), crate::ports::StoreErrorKind::Unknown);
         thread.call(|_| Ok(())).await.unwrap();
-        assert_eq!(OPENED.load(Ordering::SeqCst), 11);
+        assert_eq!(OPENED.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

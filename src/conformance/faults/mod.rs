@@ -21,6 +21,13 @@ macro_rules! wrapper {
                 self.inner.pools(event).await
             }
 
+            async fn availability(
+                &self,
+                event: &$crate::domain::EventId,
+            ) -> Result<$crate::ports::Availability, $crate::ports::StoreError> {
+                self.inner.availability(event).await
+            }
+
             async fn reservations(
                 &self,
                 query: &$crate::ports::ReservationQuery,

@@ -2,6 +2,7 @@
 
 mod absent;
 mod areas;
+mod availability;
 mod clock;
 mod extremes;
 mod feed;
@@ -101,6 +102,12 @@ const CASES: &[Case<RepositoryBench>] = cases![
         reservations_are_listed_by_event_and_customer,
         lists_are_of_one_event,
         unknown_events_have_nothing,
+    }
+    availability {
+        what_is_free_is_counted_for_each_area_and_pool,
+        of_an_unknown_event_nothing_is_free,
+        the_available_tickets_are_listed_page_by_page,
+        reservations_are_listed_by_what_has_become_of_them,
     }
     pages {
         a_page_of_nothing_is_empty,

@@ -27,7 +27,8 @@ pub(super) async fn tickets_are_listed_in_order_page_by_page(bench: &RepositoryB
             let mut found: Vec<TicketId> = Vec::new();
             loop {
                 let after = found.last().cloned();
-                let query = TicketQuery { event: event.clone(), area: area.clone(), after, limit };
+                let query =
+                    TicketQuery { event: event.clone(), area: area.clone(), only_available: false, after, limit };
                 let page = bench.repository.tickets(&query).await?;
                 ensure!(page.len() <= limit, "a page of {} tickets, and {limit} are the limit", page.len());
                 if page.is_empty() {
@@ -91,7 +92,8 @@ pub(super) async fn reservations_are_listed_by_event_and_customer(bench: &Reposi
             let mut found: Vec<ReservationId> = Vec::new();
             loop {
                 let after = found.last().copied();
-                let query = ReservationQuery { event: here.clone(), customer: customer.clone(), after, limit };
+                let query =
+                    ReservationQuery { event: here.clone(), customer: customer.clone(), state: None, after, limit };
                 let page = bench.repository.reservations(&query).await?;
                 ensure!(page.len() <= limit, "a page of {} reservations, and {limit} are the limit", page.len());
                 if page.is_empty() {
@@ -128,7 +130,13 @@ pub(super) async fn lists_are_of_one_event(bench: &RepositoryBench) -> Checked {
     for (n, event) in events.iter().enumerate() {
         let tickets: Vec<TicketId> = (0..3 + n as u32).map(nth_ticket).collect();
         for area in [None, Some(area_id("A"))] {
-            let query = TicketQuery { event: event.clone(), area: area.clone(), after: None, limit: PAGE_MAX };
+            let query = TicketQuery {
+                event: event.clone(),
+                area: area.clone(),
+                only_available: false,
+                after: None,
+                limit: PAGE_MAX,
+            };
             let found: Vec<TicketId> = bench.repository.tickets(&query).await?.into_iter().map(|(id, ..)| id).collect();
             ensure_eq!(found, tickets, "the tickets of area {area:?} of event {event}");
         }
@@ -137,8 +145,13 @@ pub(super) async fn lists_are_of_one_event(bench: &RepositoryBench) -> Checked {
         ensure_eq!(pools, vec![(pool_id("floor"), 1, floor)], "the pools of event {event}");
         expected[n].sort_unstable_by_key(|id| *id.as_uuid().as_bytes());
         for customer in [None, Some(customer_id("ada"))] {
-            let query =
-                ReservationQuery { event: event.clone(), customer: customer.clone(), after: None, limit: PAGE_MAX };
+            let query = ReservationQuery {
+                event: event.clone(),
+                customer: customer.clone(),
+                state: None,
+                after: None,
+                limit: PAGE_MAX,
+            };
             let found: Vec<ReservationId> =
                 bench.repository.reservations(&query).await?.into_iter().map(|(_, found)| found.id).collect();
             ensure_eq!(found, expected[n], "the reservations of {customer:?} of event {event}");

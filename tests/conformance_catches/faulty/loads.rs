@@ -53,7 +53,8 @@ impl Faulty {
     pub(super) async fn list_too_many(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {
         for area in &request.free_in {
             let (event, area) = (request.event.clone(), area.clone());
-            let query = TicketQuery { event, area: Some(area.clone()), after: None, limit: PAGE_MAX };
+            let query =
+                TicketQuery { event, area: Some(area.clone()), only_available: false, after: None, limit: PAGE_MAX };
             let all = self.inner.tickets(&query).await?;
             snapshot.insert_free(area, all.into_iter().map(|(id, _, ticket)| (id, ticket.place)));
         }

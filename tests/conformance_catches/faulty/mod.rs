@@ -15,8 +15,8 @@ use ticket_reservation::domain::{
     Timestamp,
 };
 use ticket_reservation::ports::{
-    Change, ChangesError, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository, ReservationQuery, Sequence,
-    StoreError, TicketQuery,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository,
+    ReservationQuery, Sequence, StoreError, TicketQuery,
 };
 
 use crate::fault::Fault;
@@ -249,6 +249,10 @@ impl Repository for Faulty {
 
     async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
         self.inner.pools(event).await
+    }
+
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
+        self.inner.availability(event).await
     }
 
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {

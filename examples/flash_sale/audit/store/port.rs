@@ -38,7 +38,8 @@ pub(super) async fn read(repository: &dyn Repository, event: &EventId, journal: 
 
 async fn tickets(repository: &dyn Repository, event: &EventId) -> Result<Vec<RecordKey>, StoreError> {
     let mut all = Vec::new();
-    let mut query = TicketQuery { event: event.clone(), area: None, after: None, limit: PAGE_MAX };
+    let mut query =
+        TicketQuery { event: event.clone(), area: None, only_available: false, after: None, limit: PAGE_MAX };
     loop {
         let page = repository.tickets(&query).await?;
         let Some((last, ..)) = page.last() else { return Ok(all) };
@@ -49,7 +50,8 @@ async fn tickets(repository: &dyn Repository, event: &EventId) -> Result<Vec<Rec
 
 async fn reservations(repository: &dyn Repository, event: &EventId) -> Result<Vec<RecordKey>, StoreError> {
     let mut all = Vec::new();
-    let mut query = ReservationQuery { event: event.clone(), customer: None, after: None, limit: PAGE_MAX };
+    let mut query =
+        ReservationQuery { event: event.clone(), customer: None, state: None, after: None, limit: PAGE_MAX };
     loop {
         let page = repository.reservations(&query).await?;
         let Some((_, last)) = page.last() else { return Ok(all) };

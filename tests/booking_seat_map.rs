@@ -1,0 +1,76 @@
+//! A host's seat map follows the change feed, whatever happens while it is read.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::audit::all_tickets;
+use common::sim::simulate;
+use common::world::{Hall, event, pool, record, reserved, seconds, ticket};
+use ticket_reservation::booking::SeatMap;
+use ticket_reservation::domain::{Pool, Ticket, TicketId};
+use ticket_reservation::ports::ChangesError;
+
+fn assert_is_up_to_date(map: &SeatMap, hall: &Hall) {
+    let shown: Vec<(TicketId, Ticket)> = map.tickets().map(|(id, ticket)| (id.clone(), ticket.clone())).collect();
+    let stored: BTreeMap<TicketId, Ticket> = all_tickets(&hall.store).into_iter().collect();
+    assert_eq!(shown, stored.into_iter().collect::<Vec<_>>());
+    let shown: Vec<Pool> = map.pools().map(|(_, pool)| pool.clone()).collect();
+    assert_eq!(shown, [hall.pool_row("floor")]);
+}
+
+#[test]
+fn a_map_shows_what_is_sold_and_only_what_has_changed_since() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 5)]).await;
+        let service = hall.service();
+        let hold = hall.hold("ann", &["A1", "A2"], &[("floor", 2)]);
+        reserved(service.submit(hold.clone()).await);
+        let mut map = SeatMap::read(&hall.store, &event()).await.unwrap();
+        assert_is_up_to_date(&map, &hall);
+        assert!(map.update(&hall.store).await.unwrap().is_empty());
+
+        reserved(service.submit(hall.confirm(&hold)).await);
+        service.submit(hall.block(&["B7"])).await.unwrap();
+        let mut changed = map.update(&hall.store).await.unwrap();
+        changed.sort();
+        changed.dedup();
+        let pool = ticket_reservation::domain::RecordKey::Pool(pool("floor"));
+        assert_eq!(changed, [record("A1"), record("A2"), record("B7"), pool]);
+        assert_is_up_to_date(&map, &hall);
+        assert_eq!(map.ticket(&ticket("A1")), Some(&all_tickets(&hall.store)[&ticket("A1")]));
+    });
+}
+
+#[test]
+fn a_map_is_read_from_a_long_feed_without_reading_it_all() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 5)]).await;
+        let service = hall.service();
+        for _ in 0..150 {
+            let hold = hall.hold("ann", &["A1"], &[("floor", 1)]);
+            reserved(service.submit(hold.clone()).await);
+            reserved(service.submit(hall.release(&hold)).await);
+        }
+        let map = SeatMap::read(&hall.store, &event()).await.unwrap();
+        // An event, 20 tickets and a pool were imported; each hold and each release changed three records.
+        assert_eq!(map.through(), 23 + 300 * 3);
+        assert_is_up_to_date(&map, &hall);
+    });
+}
+
+#[test]
+fn a_map_that_fell_behind_the_purge_is_told_and_a_new_one_can_be_read() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 5)]).await;
+        let service = hall.service();
+        let mut map = SeatMap::read(&hall.store, &event()).await.unwrap();
+        reserved(service.submit(hall.hold("ann", &["A1"], &[])).await);
+        sim.sleep_for(seconds(8 * 24 * 3_600)).await;
+        reserved(service.submit(hall.hold("bob", &["A2"], &[])).await);
+        while service.sweep(1_000).await.unwrap().purged.changes > 0 {}
+        assert!(matches!(map.update(&hall.store).await, Err(ChangesError::Truncated { .. })));
+        let map = SeatMap::read(&hall.store, &event()).await.unwrap();
+        assert_is_up_to_date(&map, &hall);
+    });
+}
