@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use ticket_reservation::domain::{AreaId, InvalidId, Lines, PoolId, TicketId};
 
 use crate::args::DemandKind;
-use crate::hall::{Hall, STANDING};
+use crate::hall::{Hall, STANDING, Seat};
 
 /// How many seats everybody wants under [`DemandKind::HotSeat`].
 const HOT_SEATS: usize = 4;
@@ -49,8 +49,9 @@ impl Demand {
         areas.sort_by_key(|area| area.category);
         let mut blocks = Vec::with_capacity(areas.len());
         for area in areas {
-            let ids = |run: &Vec<String>| run.iter().map(TicketId::new).collect::<Result<Vec<_>, _>>();
-            let rows = area.rows.iter().map(|row| row.iter().map(ids).collect()).collect::<Result<Vec<Row>, _>>()?;
+            let ids = |run: &Vec<Seat>| run.iter().map(|seat| TicketId::new(&seat.id)).collect::<Result<Vec<_>, _>>();
+            let rows =
+                area.rows.iter().map(|row| row.runs.iter().map(ids).collect()).collect::<Result<Vec<Row>, _>>()?;
             blocks.push(Block { area: AreaId::new(&area.name)?, row_weights: Zipf::new(rows.len(), 0.8), rows });
         }
         let mut rows = Vec::new();

@@ -25,8 +25,33 @@ pub(crate) struct Area {
     pub(crate) rows: Vec<Row>,
 }
 
-/// The seats of a row from one end to the other, by their ids: between one run of them and the next there is an aisle.
-pub(crate) type Row = Vec<Vec<String>>;
+/// A row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// What the plan calls it.
+    pub(crate) label: String,
+    /// Its seats from one end to the other: between one run of them and the next there is an aisle.
+    pub(crate) runs: Vec<Vec<Seat>>,
+}
+
+/// A numbered seat.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Seat {
+    /// The id of its ticket.
+    pub(crate) id: String,
+    /// Where it is in the hall, x to the right and y down, in the plan's own unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<(f64, f64)>,
+}
+
+impl Row {
+    /// Its seats from one end to the other, with their numbers. Neighbours have numbers that differ by one; at an aisle
+    /// one is left out.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &Seat)> {
+        let seats = (0..).zip(&self.runs).flat_map(|(aisles, run)| run.iter().map(move |seat| (aisles, seat)));
+        (1..).zip(seats).map(|(nth, (aisles, seat))| (nth + aisles, seat))
+    }
+}
 
 /// The pool of the standing places.
 pub(crate) const STANDING: &str = "standing";
@@ -34,17 +59,14 @@ pub(crate) const STANDING: &str = "standing";
 impl Hall {
     /// How many seats there are.
     pub(crate) fn seats(&self) -> usize {
-        self.areas.iter().flat_map(|area| &area.rows).flatten().map(Vec::len).sum()
+        self.areas.iter().flat_map(|area| &area.rows).flat_map(|row| &row.runs).map(Vec::len).sum()
     }
 
-    /// Every seat with its place: area, row and number. Neighbours in a row have numbers that differ by one; at an
-    /// aisle one is left out.
+    /// Every seat with its place: area, row and number.
     pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str, u32, u32)> {
         self.areas.iter().flat_map(|area| {
-            (1..).zip(&area.rows).flat_map(move |(row, runs)| {
-                let seats = (0..).zip(runs).flat_map(|(aisles, run)| run.iter().map(move |seat| (aisles, seat)));
-                let numbered = (1..).zip(seats).map(|(nth, (aisles, seat))| (nth + aisles, seat));
-                numbered.map(move |(number, seat)| (seat.as_str(), area.name.as_str(), row, number))
+            (1..).zip(&area.rows).flat_map(move |(row, seats)| {
+                seats.numbered().map(move |(number, seat)| (seat.id.as_str(), area.name.as_str(), row, number))
             })
         })
     }

@@ -41,6 +41,8 @@ struct Zone {
     #[serde(default, deserialize_with = "label")]
     name: String,
     #[serde(default)]
+    position: Option<Position>,
+    #[serde(default)]
     rows: Vec<Row>,
 }
 
@@ -48,6 +50,8 @@ struct Zone {
 struct Row {
     #[serde(default, deserialize_with = "label")]
     row_number: String,
+    #[serde(default)]
+    position: Option<Position>,
     #[serde(default)]
     seats: Vec<Seat>,
 }
@@ -60,6 +64,7 @@ struct Seat {
     position: Option<Position>,
 }
 
+/// Seats are placed relative to their row, rows relative to their zone, and zones relative to the hall.
 #[derive(Deserialize)]
 struct Position {
     x: f64,
@@ -118,7 +123,7 @@ fn hall_of(text: &str, standing: u32) -> Result<Hall, String> {
             };
             best = best.min(*rank);
         }
-        let rows = rows_from_the_front(&zone.rows);
+        let rows = rows_from_the_front(zone);
         if !rows.is_empty() {
             areas.push(Area { name: unique_name(&zone.name, index, &mut names), category: best, rows });
         }
@@ -130,17 +135,21 @@ fn hall_of(text: &str, standing: u32) -> Result<Hall, String> {
 }
 
 /// Rows in the order of their numbers if all have one, else as the plan lists them.
-fn rows_from_the_front(rows: &[Row]) -> Vec<hall::Row> {
-    let mut rows: Vec<&Row> = rows.iter().filter(|row| !row.seats.is_empty()).collect();
+fn rows_from_the_front(zone: &Zone) -> Vec<hall::Row> {
+    let mut rows: Vec<&Row> = zone.rows.iter().filter(|row| !row.seats.is_empty()).collect();
     let number = |row: &Row| row.row_number.trim().parse::<u64>().ok();
     if rows.iter().all(|row| number(row).is_some()) {
         rows.sort_by_key(|row| number(row));
     }
-    rows.iter().map(|row| runs(&row.seats)).collect()
+    let row = |row: &&Row| hall::Row {
+        label: one_line(&row.row_number),
+        runs: runs(&row.seats, |seat| position(&[&zone.position, &row.position], seat)),
+    };
+    rows.iter().map(row).collect()
 }
 
 /// The seats of a row, parted at its aisles.
-fn runs(seats: &[Seat]) -> hall::Row {
+fn runs(seats: &[Seat], place: impl Fn(&Seat) -> Option<(f64, f64)>) -> Vec<Vec<hall::Seat>> {
     let steps: Vec<f64> = seats.windows(2).map(|pair| distance(&pair[0], &pair[1])).collect();
     let mut sorted = steps.clone();
     sorted.sort_by(f64::total_cmp);
@@ -151,10 +160,18 @@ fn runs(seats: &[Seat]) -> hall::Row {
             runs.push(Vec::new());
         }
         if let Some(run) = runs.last_mut() {
-            run.push(seat.seat_guid.clone());
+            run.push(hall::Seat { id: seat.seat_guid.clone(), at: place(seat) });
         }
     }
     runs
+}
+
+/// Where a seat is in the hall, if the plan says so. What it is relative to is at the origin unless that is said too.
+fn position(of_what_it_is_in: &[&Option<Position>], seat: &Seat) -> Option<(f64, f64)> {
+    let seat = seat.position.as_ref()?;
+    let around = of_what_it_is_in.iter().copied().flatten();
+    let (x, y) = around.fold((seat.x, seat.y), |(x, y), outer| (x + outer.x, y + outer.y));
+    (x.is_finite() && y.is_finite()).then_some((x, y))
 }
 
 /// Where a plan does not say where the seats are, they are all neighbours.
