@@ -41,8 +41,8 @@ fn an_acknowledgement_of_what_never_happened_is_lost() {
     let invented = |text: &str| {
         let log = text.trim_end_matches("E\n");
         Some(format!(
-            "{log}S\t{new}01\thold\t{new}ff\tbuyer-1\tp=1=standing\nA\t{new}01\t100\tok\tp=1=standing\n\
-             S\t{new}02\tconfirm\t{new}ff\tbuyer-1\nA\t{new}02\t100\tok\tp=1=standing\nE\n"
+            "{log}S\t{new}01\thold\t{new}ff\tbuyer-1\tp=1=standing\nA\t{new}01\t100\t100\tok\tp=1=standing\n\
+             S\t{new}02\tconfirm\t{new}ff\tbuyer-1\nA\t{new}02\t100\t100\tok\tp=1=standing\nE\n"
         ))
     };
     Copy::new().edit_a_log(invented).assert_finds(LOST, "is not in the store");
@@ -135,7 +135,7 @@ fn two_acknowledgements_with_different_lines_contradict_each_other() {
     let twice = |text: &str| {
         let id = operation(text, "hold", &standing)?;
         let sent = text.lines().find(|line| line.starts_with(&format!("S\t{id}\t")))?;
-        let more = format!("{sent}\nA\t{id}\t100\tok\tp=9=standing\n");
+        let more = format!("{sent}\nA\t{id}\t100\t100\tok\tp=9=standing\n");
         Some(format!("{}{more}E\n", text.trim_end_matches("E\n")))
     };
     copy.edit_a_log(twice).assert_finds(OTHER, "was acknowledged twice, with different lines");
@@ -150,7 +150,7 @@ fn a_refusal_after_an_acknowledgement_contradicts_it() {
         move |text: &str| {
             let id = operation(text, "confirm", &booked)?;
             let sent = text.lines().find(|line| line.starts_with(&format!("S\t{id}\t")))?;
-            Some(format!("{}{sent}\nA\t{id}\t100\t{answer}\nE\n", text.trim_end_matches("E\n")))
+            Some(format!("{}{sent}\nA\t{id}\t100\t100\t{answer}\nE\n", text.trim_end_matches("E\n")))
         }
     };
     copy.edit_a_log(then("no\thold_expired")).assert_finds(OTHER, "was refused after it was acknowledged");
@@ -180,7 +180,7 @@ fn a_plain_refusal_does_not_settle_what_was_unknown_before() {
     let resent = |line: &str, kind: &str, refusal: &str| {
         let (start, _) = line.split_once("\tok")?;
         let id = line.split('\t').nth(1)?;
-        Some(format!("{start}\tunknown\n{kind}\t{id}\t@\nA\t{id}\t9\t{refusal}\thold_expired"))
+        Some(format!("{start}\tunknown\n{kind}\t{id}\t@\nA\t{id}\t9\t9\t{refusal}\thold_expired"))
     };
     let with = |kind: &'static str, refusal: &'static str| {
         let copy = Copy::new();

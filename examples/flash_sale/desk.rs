@@ -55,8 +55,7 @@ impl Desk {
         } else {
             self.service.submit(command.clone()).await
         };
-        let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        or_stop(self.log.answered(command.operation, resolves, latency_us, &answer));
+        or_stop(self.log.answered(command.operation, resolves, start.elapsed(), &answer));
         self.meter.answered();
         match answer {
             Ok(receipt) => Answer::Done(Box::new(receipt)),

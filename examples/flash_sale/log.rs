@@ -3,36 +3,38 @@
 //! One line for each event, fields separated by tabs (no id has one), the lines of a reservation last:
 //!
 //! ```text
-//! flash_sale log 2
+//! flash_sale log 3
 //! S  <operation>  hold     <reservation>  <customer>  <line> ...     a request is about to be sent
 //! S  <operation>  confirm  <reservation>  <customer>
 //! S  <operation>  release  <reservation>  <customer>
 //! R  <operation>  ...                                                the same again, to find out what became of it
-//! A  <operation>  <latency, µs>  ok       <line> ...                 it was carried out
-//! A  <operation>  <latency, µs>  no       <why>                      this sending was refused
-//! A  <operation>  <latency, µs>  busy     <why>                      the same, because of load
-//! A  <operation>  <latency, µs>  never    <why>                      it was refused for good: the answer to an R
-//! A  <operation>  <latency, µs>  failed                              this sending was not carried out
-//! A  <operation>  <latency, µs>  unknown                             it may have been carried out
+//! A  <operation>  <at, µs>  <latency, µs>  ok       <line> ...       it was carried out
+//! A  <operation>  <at, µs>  <latency, µs>  no       <why>            this sending was refused
+//! A  <operation>  <at, µs>  <latency, µs>  busy     <why>            the same, because of load
+//! A  <operation>  <at, µs>  <latency, µs>  never    <why>            it was refused for good: the answer to an R
+//! A  <operation>  <at, µs>  <latency, µs>  failed                    this sending was not carried out
+//! A  <operation>  <at, µs>  <latency, µs>  unknown                   it may have been carried out
 //! E                                                                  the worker has ended
 //! ```
 //!
 //! A line is `t=<ticket>`, `p=<quantity>=<pool>` or, where the library chooses, `n=<quantity>=<area>`. The same request
-//! may be sent several times, and a refusal says nothing of earlier times, unless it is for good. Each line is one
-//! `write(2)` before anything else happens, so that it outlives a `SIGKILL`; what follows the last line break was cut
-//! off and never happened. Only the log of a worker that was killed may lack answers, and its end.
+//! may be sent several times, and a refusal says nothing of earlier times, unless it is for good. `at` is since the worker
+//! was told to begin, which all are at once. Each line is one `write(2)` before anything else happens, so that it outlives
+//! a `SIGKILL`; what follows the last line break was cut off and never happened. Only the log of a worker that was killed
+//! may lack answers, and its end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use ticket_reservation::booking::BookingError;
 use ticket_reservation::domain::{Action, Command, Lines, OperationId, Receipt};
 use ticket_reservation::ports::StoreErrorKind;
 
 /// The first line of every log.
-pub(crate) const HEADER: &str = "flash_sale log 2";
+pub(crate) const HEADER: &str = "flash_sale log 3";
 /// The last line of the log of a worker that was not killed.
 pub(crate) const END: &str = "E";
 
@@ -51,15 +53,21 @@ pub(crate) fn path(dir: &Path, worker: u32) -> PathBuf {
 pub(crate) struct Log {
     file: File,
     line: Mutex<Vec<u8>>,
+    began: OnceLock<Instant>,
 }
 
 impl Log {
     /// Starts a new log.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create_new(true).append(true).open(path)?;
-        let log = Self { file, line: Mutex::new(Vec::with_capacity(512)) };
+        let log = Self { file, line: Mutex::new(Vec::with_capacity(512)), began: OnceLock::new() };
         log.write(|line| line.extend_from_slice(HEADER.as_bytes()))?;
         Ok(log)
+    }
+
+    /// The worker was told to begin: answers are timed from here on.
+    pub(crate) fn begin(&self) {
+        self.began.get_or_init(Instant::now);
     }
 
     /// A request is about to be sent, or sent again to be resolved.
@@ -88,11 +96,12 @@ impl Log {
         &self,
         operation: OperationId,
         resolves: bool,
-        latency_us: u64,
+        latency: Duration,
         answer: &Result<Receipt, BookingError>,
     ) -> io::Result<()> {
+        let at = self.began.get_or_init(Instant::now).elapsed();
         self.write(|line| {
-            put(line, format_args!("A\t{operation}\t{latency_us}"));
+            put(line, format_args!("A\t{operation}\t{}\t{}", at.as_micros(), latency.as_micros()));
             match answer {
                 Ok(receipt) => {
                     put(line, format_args!("\tok"));

@@ -72,7 +72,7 @@ impl Report {
     pub(crate) fn new(sale: &Sale, audited: &Audited, progress: Progress, killed: usize, took: Duration) -> Self {
         let seconds = took.as_secs_f64();
         let per_second = |count: u64| rounded(count as f64 / seconds.max(1e-6), 1);
-        let requests = audited.journal.latencies_us.len() as u64;
+        let requests = audited.journal.answers.len() as u64;
         Self {
             plan: sale.hall.name.clone(),
             places: sale.hall.seats(),
@@ -101,7 +101,7 @@ impl Report {
             unknown: audited.journal.unknown(),
             rejected: audited.journal.rejected.clone(),
             store_failed: audited.journal.failed,
-            latency_ms: Latency::of(&audited.journal.latencies_us),
+            latency_ms: Latency::of(audited.journal.latencies_us()),
             batches: Batches {
                 commits: progress.commits,
                 mean_size: rounded(progress.committed_requests as f64 / progress.commits.max(1) as f64, 2),
@@ -115,8 +115,8 @@ impl Report {
 }
 
 impl Latency {
-    fn of(latencies_us: &[u64]) -> Self {
-        let mut sorted = latencies_us.to_vec();
+    fn of(latencies_us: impl Iterator<Item = u64>) -> Self {
+        let mut sorted: Vec<u64> = latencies_us.collect();
         sorted.sort_unstable();
         // The nearest rank: the smallest value that so many in a hundred do not exceed.
         let at = |percent: usize| {

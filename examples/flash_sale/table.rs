@@ -79,7 +79,7 @@ pub(crate) fn verdict(audited: &Audited, stream: Stream) -> String {
         "{} reservations, {} changes and {} answers compared in {:.1} s",
         grouped(audited.reservations as u64),
         grouped(audited.changes as u64),
-        grouped(audited.journal.latencies_us.len() as u64),
+        grouped(audited.journal.answers.len() as u64),
         audited.took.as_secs_f64(),
     );
     if audited.passed() {

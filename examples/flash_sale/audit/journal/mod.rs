@@ -20,8 +20,8 @@ use crate::log;
 pub(crate) struct Journal {
     /// What happened to each reservation that was asked for.
     pub(crate) stories: BTreeMap<Uuid, Story>,
-    /// How long each answer took, in microseconds.
-    pub(crate) latencies_us: Vec<u64>,
+    /// Every answer.
+    pub(crate) answers: Vec<Answer>,
     /// How many answers were refusals, by kind.
     pub(crate) rejected: BTreeMap<String, u64>,
     /// How many answers were that the store failed.
@@ -29,6 +29,15 @@ pub(crate) struct Journal {
     /// What could not be read, or contradicts itself.
     pub(crate) flaws: Vec<String>,
     operations: BTreeMap<Uuid, Operation>,
+}
+
+/// When an answer came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    /// Since its worker began, in microseconds. All workers begin at once.
+    pub(crate) at_us: u64,
+    /// How long it took, in microseconds.
+    pub(crate) latency_us: u64,
 }
 
 /// What an operation id stands for.
@@ -60,6 +69,17 @@ impl Journal {
     pub(crate) fn unknown(&self) -> usize {
         let requests = self.stories.values().flat_map(|story| Kind::ALL.map(|kind| story.request(kind)));
         requests.filter(|request| request.is_unknown()).count()
+    }
+
+    /// How long each answer took, in microseconds.
+    pub(crate) fn latencies_us(&self) -> impl Iterator<Item = u64> {
+        self.answers.iter().map(|answer| answer.latency_us)
+    }
+
+    /// The worker, from 1, that sent the request of this kind about a reservation.
+    pub(crate) fn worker(&self, story: &Story, kind: Kind) -> Option<u32> {
+        let operation = self.operations.get(&story.request(kind).operation?)?;
+        Some(operation.worker)
     }
 
     /// Every operation id that was sent.
@@ -131,7 +151,7 @@ impl Journal {
     }
 
     fn answered(&mut self, worker: u32, answered: Answered) -> Result<(), String> {
-        let Answered { operation: id, latency_us, said, why } = answered;
+        let Answered { operation: id, at_us, latency_us, said, why } = answered;
         let operation = self.operations.get(&id).filter(|operation| operation.worker == worker);
         let Operation { reservation, kind, .. } = *operation.ok_or("answers what was never sent")?;
         let story = self.stories.get_mut(&reservation).ok_or("answers what was never sent")?;
@@ -140,8 +160,8 @@ impl Journal {
             Said::Failed => self.failed += 1,
             Said::Ok(_) | Said::Unknown => {}
         }
-        self.latencies_us.push(latency_us);
-        let answered = story.request_mut(kind).answer(said);
+        self.answers.push(Answer { at_us, latency_us });
+        let answered = story.request_mut(kind).answer(said, at_us);
         answered.map_err(|why| format!("says that the {} of {reservation} {why}", kind.name()))
     }
 

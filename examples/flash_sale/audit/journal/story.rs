@@ -64,6 +64,8 @@ pub(crate) struct Request {
     pub(crate) operation: Option<Uuid>,
     /// What was acknowledged.
     pub(crate) acknowledged: Option<Lines>,
+    /// When that was said first, in microseconds since its worker began.
+    pub(crate) acknowledged_at_us: Option<u64>,
     /// Whether it was said that it never happened and never will.
     pub(crate) refused_for_good: bool,
     sent: u32,
@@ -124,14 +126,17 @@ impl Request {
     }
 
     /// It is answered. An answer that contradicts an earlier one counts all the same.
-    pub(super) fn answer(&mut self, said: Said) -> Result<(), &'static str> {
+    pub(super) fn answer(&mut self, said: Said, at_us: u64) -> Result<(), &'static str> {
         if self.answered == self.sent {
             return Err("has more answers than it was sent");
         }
         self.answered += 1;
         let contradiction = self.contradiction(&said);
         match said {
-            Said::Ok(lines) => self.acknowledged = Some(lines),
+            Said::Ok(lines) => {
+                self.acknowledged = Some(lines);
+                self.acknowledged_at_us.get_or_insert(at_us);
+            }
             Said::No | Said::Busy | Said::Failed => self.open = self.open.saturating_sub(1),
             Said::Never => self.refused_for_good = true,
             Said::Unknown => {}

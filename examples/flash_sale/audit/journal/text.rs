@@ -27,6 +27,7 @@ pub(super) struct Sent {
 /// A request was answered.
 pub(super) struct Answered {
     pub(super) operation: Uuid,
+    pub(super) at_us: u64,
     pub(super) latency_us: u64,
     pub(super) said: Said,
     /// The kind of a refusal.
@@ -67,6 +68,7 @@ fn sent<'l>(operation: Uuid, resolves: bool, mut fields: impl Iterator<Item = &'
 }
 
 fn answered<'l>(operation: Uuid, mut fields: impl Iterator<Item = &'l str>) -> Option<Answered> {
+    let at_us = fields.next()?.parse().ok()?;
     let latency_us = fields.next()?.parse().ok()?;
     let mut why = String::new();
     let said = match fields.next()? {
@@ -86,7 +88,7 @@ fn answered<'l>(operation: Uuid, mut fields: impl Iterator<Item = &'l str>) -> O
             }
         }
     };
-    fields.next().is_none().then_some(Answered { operation, latency_us, said, why })
+    fields.next().is_none().then_some(Answered { operation, at_us, latency_us, said, why })
 }
 
 fn wanted<'l>(fields: impl Iterator<Item = &'l str>) -> Option<Wanted> {
