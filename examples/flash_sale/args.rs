@@ -27,6 +27,9 @@ pub(crate) enum Command {
     Audit {
         /// The folder that a sale was told to --keep
         dir: PathBuf,
+        /// Write a page about the sale and its audit to this file
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
     },
     /// Be one of the sale's processes; orders come on standard input
     #[command(hide = true)]
@@ -90,6 +93,9 @@ pub(crate) struct SaleArgs {
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write a page about the sale to this file, to be read in a browser
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// How long it may take, beyond what a buyer may wait for, that nothing happens at all, in seconds
     #[arg(long, value_name = "N", default_value_t = 60, hide = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -174,10 +180,22 @@ pub(crate) fn name<T: ValueEnum>(choice: T) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
+impl StoreKind {
+    /// The lock that goes with it unless another is chosen.
+    pub(crate) fn usual_lock(self) -> LockKind {
+        if self == Self::Sqlite { LockKind::Sqlite } else { LockKind::None }
+    }
+}
+
+/// How a sale goes when nothing is asked for. `None` cannot be: every argument has a default.
+pub(crate) fn defaults() -> Option<SaleArgs> {
+    Args::try_parse_from(["flash_sale"]).ok().map(|args| args.sale)
+}
+
 impl SaleArgs {
     /// The lock, chosen or by default.
     pub(crate) fn lock(&self) -> LockKind {
-        self.lock.unwrap_or(if self.store == StoreKind::Sqlite { LockKind::Sqlite } else { LockKind::None })
+        self.lock.unwrap_or_else(|| self.store.usual_lock())
     }
 
     /// Refuses what no sale can be made of.

@@ -62,8 +62,12 @@ impl Folder {
 
 /// What one types to audit the folder.
 fn command(dir: &Path) -> String {
-    let dir = dir.display().to_string();
+    format!("cargo run --release --features sqlite --example flash_sale -- audit {}", quoted(dir))
+}
+
+/// A path as one types it in a shell.
+pub(crate) fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
     let plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
-    let dir = if dir.chars().all(plain) { dir } else { format!("'{}'", dir.replace('\'', r"'\''")) };
-    format!("cargo run --release --features sqlite --example flash_sale -- audit {dir}")
+    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

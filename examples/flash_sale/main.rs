@@ -28,6 +28,7 @@ mod killer;
 mod link;
 mod log;
 mod meter;
+mod page;
 mod parent;
 mod plan;
 mod prepare;
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<bool, Failure> {
     match args.command {
         None => parent::sell(&args.sale),
-        Some(Command::Audit { dir }) => parent::audit_kept(&dir),
+        Some(Command::Audit { dir, report }) => parent::audit_kept(&dir, report.as_deref()),
         Some(Command::Worker) => work().map(|()| true),
     }
 }

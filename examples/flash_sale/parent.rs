@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ticket_reservation::ports::Repository;
 use tokio::runtime::Runtime;
@@ -14,6 +15,8 @@ use crate::course::CourseLog;
 use crate::crew::Crew;
 use crate::failure::Failure;
 use crate::folder::Folder;
+use crate::meter::Progress;
+use crate::page::{Page, Target};
 use crate::prepare::prepare;
 use crate::report::Report;
 use crate::runtime::unix_time;
@@ -29,12 +32,13 @@ pub(crate) fn sell(args: &SaleArgs) -> Result<bool, Failure> {
     args.check()?;
     let sale = sale(args)?;
     let folder = Folder::new(args.keep.as_deref())?;
-    let all_is_well = sell_in(folder.path(), &sale, args.json);
+    let target = args.report.as_deref().map(Target::check).transpose()?;
+    let all_is_well = sell_in(folder.path(), &sale, args.json, target.as_ref());
     folder.leave(&sale, matches!(all_is_well, Ok(true)));
     all_is_well
 }
 
-fn sell_in(dir: &Path, sale: &Sale, json: bool) -> Result<bool, Failure> {
+fn sell_in(dir: &Path, sale: &Sale, json: bool, target: Option<&Target>) -> Result<bool, Failure> {
     tell(table::heading(sale));
     let tokio = tokio_runtime()?;
     let store = stores::open(sale, dir)?;
@@ -59,15 +63,25 @@ fn sell_in(dir: &Path, sale: &Sale, json: bool) -> Result<bool, Failure> {
         let line = serde_json::to_string(&report).map_err(|error| Failure::caused("the report", &error))?;
         Stream::Output.write(&(line + "\n"))?;
     }
+    if let Some(target) = target {
+        target.write(&Page { sale, audited: &audited, report: &report, complaints: &complaints })?;
+    }
     Ok(audited.passed() && complaints.is_empty())
 }
 
 /// Audits a kept sale again.
-pub(crate) fn audit_kept(dir: &Path) -> Result<bool, Failure> {
+pub(crate) fn audit_kept(dir: &Path, report: Option<&Path>) -> Result<bool, Failure> {
     let sale = Sale::load(dir)?;
     stores::check_store(sale.store)?;
+    let target = report.map(Target::check).transpose()?;
     let audited = tokio_runtime()?.block_on(audit(&sale, dir, None))?;
     Stream::Output.write(&table::verdict(&audited, Stream::Output))?;
+    if let Some(target) = target {
+        // What the workers counted is gone; the last answer in their logs says how long it took.
+        let took = Duration::from_micros(audited.journal.answers.iter().map(|it| it.at_us).max().unwrap_or(0));
+        let report = Report::new(&sale, &audited, Progress::default(), audited.killed.len(), took);
+        target.write(&Page { sale: &sale, audited: &audited, report: &report, complaints: &[] })?;
+    }
     Ok(audited.passed())
 }
 
@@ -97,6 +111,8 @@ fn sale(args: &SaleArgs) -> Result<Sale, Failure> {
         combining: !args.no_combining,
         kill_workers: args.kill_workers,
         stall_s: args.stall_s,
+        prepared_at_s: unix_time().as_micros().unsigned_abs() / 1_000_000,
+        plan: args.plan.clone(),
         hall,
     })
 }

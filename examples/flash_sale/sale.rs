@@ -34,6 +34,10 @@ pub(crate) struct Sale {
     pub(crate) combining: bool,
     pub(crate) kill_workers: u32,
     pub(crate) stall_s: u64,
+    /// When it was made ready, in seconds since the Unix epoch.
+    pub(crate) prepared_at_s: u64,
+    /// The file that the hall was read from, unless it is the built-in one.
+    pub(crate) plan: Option<PathBuf>,
     pub(crate) hall: Hall,
 }
 

@@ -14,8 +14,10 @@ mod operations;
 mod places;
 mod pools;
 mod promises;
+mod sold;
 mod store;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,9 @@ use ticket_reservation::ports::Repository;
 use self::books::{Books, Place, ReservationState};
 pub(crate) use self::findings::Findings;
 use self::findings::Wrong;
-pub(crate) use self::journal::Journal;
+pub(crate) use self::journal::{Journal, Kind};
 use self::places::Plan;
+pub(crate) use self::sold::{Seat, Sold};
 use crate::course::Course;
 use crate::failure::Failure;
 use crate::runtime::unix_time;
@@ -41,6 +44,10 @@ pub(crate) struct Audited {
     pub(crate) bookings: u64,
     pub(crate) seats_sold: u64,
     pub(crate) standing_sold: u64,
+    /// The workers that were killed as it was ordered, from 1.
+    pub(crate) killed: BTreeSet<u32>,
+    /// What was sold, by whom and when.
+    pub(crate) sold: Sold,
     pub(crate) reservations: usize,
     pub(crate) changes: usize,
     pub(crate) took: Duration,
@@ -71,7 +78,9 @@ pub(crate) async fn audit(sale: &Sale, dir: &Path, memory: Option<&dyn Repositor
         standing_sold: u64::try_from(standing.sum::<i64>()).unwrap_or(0),
         reservations: books.reservations.len(),
         changes: books.changes.len(),
+        sold: Sold::of(&books, &journal),
         took: start.elapsed(),
+        killed: course.killed,
         findings,
         journal,
     })
