@@ -2,7 +2,6 @@
 
 mod flash_sale_support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -58,13 +57,6 @@ fn seats(page: &str) -> Vec<Drawn> {
         Drawn { id, class, x, y, title: title.to_owned() }
     });
     drawn.collect()
-}
-
-/// How many seats are in each class.
-fn colours(page: &str) -> BTreeMap<String, u64> {
-    let mut colours = BTreeMap::new();
-    seats(page).into_iter().for_each(|seat| *colours.entry(seat.class).or_insert(0) += 1);
-    colours
 }
 
 #[test]
@@ -150,8 +142,17 @@ fn what_cannot_be_written_is_said_before_anything_is_sold() {
 
 #[cfg(feature = "sqlite")]
 mod from_many_processes {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::flash_sale_support::kept::{BOOKED, Copy};
+
+    /// How many seats are in each class.
+    fn colours(page: &str) -> BTreeMap<String, u64> {
+        let mut colours = BTreeMap::new();
+        seats(page).into_iter().for_each(|seat| *colours.entry(seat.class).or_insert(0) += 1);
+        colours
+    }
 
     /// What each log says that its worker sold: the tickets of confirmed reservations.
     fn sold_by_logs(kept: &Path, workers: u32) -> BTreeMap<String, u64> {
