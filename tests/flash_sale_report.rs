@@ -83,6 +83,9 @@ fn every_seat_is_there_once_and_no_two_are_in_one_place() {
     places.sort_unstable();
     places.dedup();
     assert_eq!((ids.len(), places.len()), (1_252, 1_252));
+    for seat in &seats {
+        assert!(seat.title.contains(&seat.id), "{seat:?}");
+    }
 }
 
 #[test]
