@@ -1,4 +1,4 @@
-//! A host's seat map follows the change feed, whatever happens while it is read.
+//! A host follows the change feed, with a seat map or row by row, whatever happens while it reads.
 
 mod common;
 
@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use common::audit::all_tickets;
 use common::sim::simulate;
-use common::world::{Hall, event, pool, record, reserved, seconds, ticket};
+use common::world::{Hall, event, millis, pool, record, reserved, seconds, ticket};
+use futures_util::{FutureExt, StreamExt};
 use ticket_reservation::booking::SeatMap;
 use ticket_reservation::domain::{Pool, Ticket, TicketId};
-use ticket_reservation::ports::ChangesError;
+use ticket_reservation::ports::{Change, ChangesError, Repository};
 
 fn assert_is_up_to_date(map: &SeatMap, hall: &Hall) {
     let shown: Vec<(TicketId, Ticket)> = map.tickets().map(|(id, ticket)| (id.clone(), ticket.clone())).collect();
@@ -72,5 +73,40 @@ fn a_map_that_fell_behind_the_purge_is_told_and_a_new_one_can_be_read() {
         assert!(matches!(map.update(&hall.store).await, Err(ChangesError::Truncated { .. })));
         let map = SeatMap::read(&hall.store, &event()).await.unwrap();
         assert_is_up_to_date(&map, &hall);
+    });
+}
+
+#[test]
+fn a_stream_of_changes_goes_on_with_those_that_come() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 5)]).await;
+        let service = hall.service();
+        let stored = hall.store.changes(&event(), 0, 1_000).await.unwrap();
+        let mut stream = service.follow(&event(), 3, millis(10));
+        let mut seen: Vec<Change> = Vec::new();
+        while let Some(next) = stream.next().now_or_never() {
+            seen.push(next.expect("it has no end").unwrap());
+        }
+        assert_eq!(seen, stored[3..]);
+        let waiting = sim.start(async move { (stream.next().await.unwrap().unwrap(), stream) });
+        sim.sleep_for(millis(25)).await;
+        reserved(service.submit(hall.hold("ann", &["A1"], &[])).await);
+        let (change, _stream) = waiting.answer().await;
+        assert_eq!(change.sequence, stored.len() as u64 + 1);
+        assert_eq!(sim.elapsed(), millis(30), "asked again every 10 ms");
+    });
+}
+
+#[test]
+fn a_stream_that_fell_behind_the_purge_says_so_and_ends() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 5)]).await;
+        let service = hall.service();
+        sim.sleep_for(seconds(8 * 24 * 3_600)).await;
+        reserved(service.submit(hall.hold("bob", &["A2"], &[])).await);
+        while service.sweep(1_000).await.unwrap().purged.changes > 0 {}
+        let mut stream = service.follow(&event(), 0, millis(10));
+        assert!(matches!(stream.next().await, Some(Err(ChangesError::Truncated { .. }))));
+        assert!(stream.next().await.is_none());
     });
 }

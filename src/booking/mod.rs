@@ -19,6 +19,7 @@ mod config;
 mod core;
 mod decisions;
 mod error;
+mod follow;
 mod grouping;
 mod import;
 mod lock_plan;

@@ -41,6 +41,10 @@ impl BookingService {
         &self.core.repository
     }
 
+    pub(super) async fn sleep(&self, duration: Duration) {
+        self.core.runtime.sleep(duration).await;
+    }
+
     /// A new operation id, to be kept by the caller for repetitions.
     #[must_use]
     pub fn new_operation_id(&self) -> OperationId {
