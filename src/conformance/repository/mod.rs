@@ -3,6 +3,7 @@
 mod absent;
 mod areas;
 mod availability;
+mod cancelled;
 mod clock;
 mod extremes;
 mod feed;
@@ -22,6 +23,7 @@ mod refused;
 mod retention;
 mod samples;
 mod skew;
+mod sweepers;
 mod unknown;
 mod writes;
 
@@ -138,6 +140,15 @@ const CASES: &[Case<RepositoryBench>] = cases![
         each_event_has_its_own_sequence,
         the_order_of_sequences_is_the_order_of_commits,
         the_feed_rebuilds_the_tables,
+    }
+    sweepers {
+        sweepers_that_race_settle_every_hold_once,
+        sweepers_and_buyers_do_not_disturb_each_other,
+    }
+    cancelled {
+        a_load_may_be_dropped_at_any_moment,
+        a_commit_dropped_at_any_moment_is_whole_or_not_at_all,
+        a_call_of_the_service_dropped_at_any_moment_happens_once,
     }
     retention {
         old_operations_are_purged_and_young_ones_kept,

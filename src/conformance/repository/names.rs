@@ -36,6 +36,10 @@ pub(super) async fn ids_are_compared_byte_by_byte(bench: &RepositoryBench) -> Ch
         "\u{ffff}",
         "\u{10000}",
         "座席",
+        // From right to left, and letters of both directions.
+        "מושב 1",
+        "\u{202e}row",
+        "\"row\"",
     ];
     let event = event_id("concert");
     bench.stage(&event, 0, &[], None).await?;
