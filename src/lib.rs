@@ -56,6 +56,9 @@
 #![deny(missing_docs)]
 #![doc(html_root_url = "https://docs.rs/ticket-reservation")]
 
+#[macro_use]
+mod doc_setup;
+
 pub mod adapters;
 pub mod booking;
 #[cfg(feature = "conformance")]

@@ -35,6 +35,17 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let event = EventId::new("matinee")?;
+    /// let terms = CreateEvent { limit_per_customer: Some(4), ..CreateEvent::default() };
+    /// let receipt = service.create_event(&event, service.new_operation_id(), terms).await?;
+    /// assert_eq!(receipt.kind, ActionKind::CreateEvent);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn create_event(
         &self,
         event: &EventId,
@@ -53,6 +64,16 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let hold = Hold::new(service.new_reservation_id(), alice, Lines::merge([ticket(1)?], [(standing, 2)])?);
+    /// let held = service.hold(&event, service.new_operation_id(), hold).await?;
+    /// assert_eq!(held.lines.places(), 3);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn hold(&self, event: &EventId, operation: OperationId, hold: Hold) -> Result<Reservation, BookingError> {
         self.reserve(event, operation, Action::Hold(hold)).await
     }
@@ -66,6 +87,17 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let ttl = Some(Duration::from_secs(15 * 60));
+    /// let held = service.extend(&event, service.new_operation_id(), reservation, alice, ttl).await?;
+    /// assert!(held.is_live_hold(held.held_at.after(Duration::from_secs(14 * 60))));
+    #[doc = doc_end!()]
+    /// ```
     pub async fn extend(
         &self,
         event: &EventId,
@@ -86,6 +118,16 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let booked = service.confirm(&event, service.new_operation_id(), reservation, alice).await?;
+    /// assert_eq!(booked.state, ReservationState::Booked);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn confirm(
         &self,
         event: &EventId,
@@ -105,6 +147,16 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let released = service.release(&event, service.new_operation_id(), reservation, alice).await?;
+    /// assert_eq!(released.state, ReservationState::Released);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn release(
         &self,
         event: &EventId,
@@ -124,6 +176,17 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// service.confirm(&event, service.new_operation_id(), reservation, alice.clone()).await?;
+    /// let cancelled = service.cancel(&event, service.new_operation_id(), reservation, alice).await?;
+    /// assert_eq!(cancelled.state, ReservationState::Cancelled);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn cancel(
         &self,
         event: &EventId,
@@ -143,6 +206,17 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let transfer = Transfer { reservation, from: alice, to: bob.clone() };
+    /// let now_bobs = service.transfer(&event, service.new_operation_id(), transfer).await?;
+    /// assert_eq!(now_bobs.customer, bob);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn transfer(
         &self,
         event: &EventId,
@@ -161,6 +235,16 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let (tickets, reason) = (vec![ticket(1)?, ticket(2)?], BlockReason::new("camera stand")?);
+    /// let receipt = service.block(&event, service.new_operation_id(), tickets, reason).await?;
+    /// assert_eq!(receipt.outcome, Outcome::Inventory { changed: 2 });
+    #[doc = doc_end!()]
+    /// ```
     pub async fn block(
         &self,
         event: &EventId,
@@ -180,6 +264,17 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// # let reason = BlockReason::new("camera stand")?;
+    /// # let _ = service.block(&event, service.new_operation_id(), vec![ticket(1)?], reason).await?;
+    /// let receipt = service.unblock(&event, service.new_operation_id(), vec![ticket(1)?]).await?;
+    /// assert_eq!(receipt.outcome, Outcome::Inventory { changed: 1 });
+    #[doc = doc_end!()]
+    /// ```
     pub async fn unblock(
         &self,
         event: &EventId,

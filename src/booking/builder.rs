@@ -23,6 +23,23 @@ pub enum InvalidConfig {
 }
 
 /// Puts a [`BookingService`] together. Everything but the repository and the runtime has a default.
+///
+/// Its setters, all at once:
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// # use ticket_reservation::adapters::memory::MemoryLock;
+/// let service = BookingService::builder(Arc::new(MemoryRepository::new()), runtime.clone())
+///     .lock(Arc::new(MemoryLock::new(runtime)))
+///     .lock_policy(LockPolicy::Always(LockScope::Area))
+///     .observer(Arc::new(NoObserver))
+///     .policies(Policies { late_payment: LatePayment::RebookIfFree, ..Policies::default() })
+///     .contention(Contention::Wait(Duration::from_secs(3)))
+///     .limits(Limits::default().queue_max(20_000))
+///     .build()?;
+/// # let _ = service;
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct BookingServiceBuilder {
@@ -91,6 +108,16 @@ impl BookingServiceBuilder {
     /// # Errors
     ///
     /// [`InvalidConfig`] when the parts do not fit together.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let builder = BookingService::builder(Arc::new(MemoryRepository::new()), runtime);
+    /// let refused = builder.lock_policy(LockPolicy::Adaptive).build();
+    /// assert_eq!(refused.unwrap_err(), InvalidConfig::NoLock);
+    #[doc = doc_end!()]
+    /// ```
     pub fn build(self) -> Result<BookingService, InvalidConfig> {
         self.policies.check()?;
         let needs_lock = matches!(self.lock_policy, Some(LockPolicy::Always(_) | LockPolicy::Adaptive));

@@ -39,6 +39,25 @@ pub enum LockPolicy {
 }
 
 /// Bounds on everything that could grow.
+///
+/// Its setters, all at once:
+///
+/// ```
+/// use std::time::Duration;
+/// use ticket_reservation::booking::Limits;
+///
+/// let limits = Limits::default()
+///     .batch_max(512)
+///     .queue_max(20_000)
+///     .conflict_retries_max(64)
+///     .store_retries_max(4)
+///     .request_timeout(Duration::from_secs(5))
+///     .lock_ttl(Duration::from_secs(3))
+///     .lock_timeout(Duration::from_millis(200))
+///     .lease_tenure_max(Duration::from_millis(50))
+///     .lease_batches_max(8);
+/// assert_ne!(limits, Limits::default());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Limits {

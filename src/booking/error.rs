@@ -22,6 +22,14 @@ pub enum BookingError {
 
 impl BookingError {
     /// The refusal, if it is one.
+    ///
+    /// ```
+    /// use ticket_reservation::booking::BookingError;
+    /// use ticket_reservation::domain::Rejection;
+    ///
+    /// let error = BookingError::from(Rejection::HoldExpired);
+    /// assert_eq!(error.rejection(), Some(&Rejection::HoldExpired));
+    /// ```
     #[must_use]
     pub fn rejection(&self) -> Option<&Rejection> {
         match self {
@@ -55,6 +63,18 @@ impl OutcomeUnknown {
     }
 
     /// The operation to resolve.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let operation = service.new_operation_id();
+    /// let answer = service.confirm(&event, operation, reservation, alice).await;
+    /// if let Err(BookingError::OutcomeUnknown(unknown)) = &answer {
+    ///     eprintln!("to be resolved: {}", unknown.operation());
+    /// }
+    /// # assert!(answer.is_ok());
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn operation(&self) -> OperationId {
         self.operation

@@ -34,6 +34,8 @@ impl BookingService {
     ///
     /// Dropping the stream, or a future that waits for its next item, is harmless.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use std::{sync::Arc, time::Duration};
     /// # use futures_util::StreamExt;

@@ -45,6 +45,18 @@ impl BookingService {
     /// # Cancellation
     ///
     /// Chunks already sent stay imported.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// # let event = EventId::new("matinee")?;
+    /// # let _ = service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await?;
+    /// let seat = (TicketId::new("B-7")?, Place { area: AreaId::new("balcony")?, row: 1, number: 7 });
+    /// let added = service.import(&event, vec![seat], vec![(PoolId::new("standing")?, 200)]).await?;
+    /// assert_eq!(added, 2);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn import(
         &self,
         event: &EventId,
@@ -68,6 +80,18 @@ impl BookingService {
     /// # Cancellation
     ///
     /// Chunks already sent stay imported.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// // The event has this pool already, with 200 places.
+    /// let pools = vec![(standing.clone(), 300), (PoolId::new("lawn")?, 50)];
+    /// let report = service.import_with_report(&event, vec![], pools).await?;
+    /// assert_eq!(report.added, 1);
+    /// assert_eq!(report.refused, [RefusedInventory::Pool { pool: standing, capacity: 300 }]);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn import_with_report(
         &self,
         event: &EventId,

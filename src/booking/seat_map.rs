@@ -41,6 +41,15 @@ impl SeatMap {
     /// # Cancellation
     ///
     /// Harmless.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let map = SeatMap::read(service.repository(), &event).await?;
+    /// assert_eq!((map.tickets().count(), map.pools().count()), (4, 1));
+    #[doc = doc_end!()]
+    /// ```
     pub async fn read(repository: &dyn Repository, event: &EventId) -> Result<Self, ChangesError> {
         // The end of the feed is read first: from there on it tells of everything that happens while the tables are read.
         let through = feed_end(repository, event).await?;
@@ -56,11 +65,23 @@ impl SeatMap {
     /// # Errors
     ///
     /// [`ChangesError::Truncated`] when the map was not updated for so long that rows it has not seen are purged:
-    /// [`read`](Self::read) a new one.
+    /// [`read`](Self::read) a new one. [`ChangesError::Store`] when the store fails.
     ///
     /// # Cancellation
     ///
     /// Harmless: the map is as it was.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let mut map = SeatMap::read(service.repository(), &event).await?;
+    /// let hold = Hold::new(service.new_reservation_id(), alice, Lines::merge([ticket(1)?], [])?);
+    /// service.hold(&event, service.new_operation_id(), hold).await?;
+    /// assert_eq!(map.update(service.repository()).await?, [RecordKey::Ticket(ticket(1)?)]);
+    /// assert!(map.update(service.repository()).await?.is_empty());
+    #[doc = doc_end!()]
+    /// ```
     pub async fn update(&mut self, repository: &dyn Repository) -> Result<Vec<RecordKey>, ChangesError> {
         loop {
             let page = repository.changes(&self.event, self.through, PAGE_MAX).await?;
@@ -76,22 +97,55 @@ impl SeatMap {
     }
 
     /// The tickets in ascending order of their ids.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let map = SeatMap::read(service.repository(), &event).await?;
+    /// for (id, ticket) in map.tickets() {
+    ///     println!("{id}: row {}, {:?}", ticket.place.row, ticket.state);
+    /// }
+    #[doc = doc_end!()]
+    /// ```
     pub fn tickets(&self) -> impl Iterator<Item = (&TicketId, &Ticket)> {
         self.tickets.iter().map(|(id, (_, ticket))| (id, ticket))
     }
 
     /// The pools in ascending order of their ids.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let map = SeatMap::read(service.repository(), &event).await?;
+    /// let free: u32 = map.pools().map(|(_, pool)| pool.free()).sum();
+    /// assert_eq!(free, 200);
+    #[doc = doc_end!()]
+    /// ```
     pub fn pools(&self) -> impl Iterator<Item = (&PoolId, &Pool)> {
         self.pools.iter().map(|(id, (_, pool))| (id, pool))
     }
 
     /// A ticket.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let map = SeatMap::read(service.repository(), &event).await?;
+    /// let state = map.ticket(&ticket(1)?).map(|ticket| &ticket.state);
+    /// assert_eq!(state, Some(&TicketState::Available));
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn ticket(&self, id: &TicketId) -> Option<&Ticket> {
         self.tickets.get(id).map(|(_, ticket)| ticket)
     }
 
     /// The position in the change feed up to which the map is true.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let map = SeatMap::read(service.repository(), &event).await?;
+    /// let news = service.repository().changes(&event, map.through(), 100).await?;
+    /// assert!(news.is_empty());
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn through(&self) -> Sequence {
         self.through

@@ -17,6 +17,15 @@ use crate::domain::{Command, OperationId, Receipt, Rejection, ReservationId};
 use crate::ports::{Observation, Reply, Repository, Runtime, RuntimeExt, StoreError};
 
 /// Sells an event's places. One service is shared by all tasks of a process; cloning it is cheap.
+///
+/// ```
+#[doc = doc_on_sale!()]
+#[doc = doc_held!()]
+/// let another_handle = service.clone();
+/// let booked = another_handle.confirm(&event, service.new_operation_id(), reservation, alice).await?;
+/// assert_eq!(booked.state, ReservationState::Booked);
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone)]
 pub struct BookingService {
     core: Arc<Core>,
@@ -27,6 +36,15 @@ const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl BookingService {
     /// Starts to build a service on a store and a runtime.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let service = BookingService::builder(Arc::new(MemoryRepository::new()), runtime)
+    ///     .contention(Contention::Wait(Duration::from_secs(2)))
+    ///     .build()?;
+    /// # let _ = service;
+    #[doc = doc_end!()]
+    /// ```
     pub fn builder(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) -> BookingServiceBuilder {
         BookingServiceBuilder::new(repository, runtime)
     }
@@ -36,6 +54,13 @@ impl BookingService {
     }
 
     /// The store, for queries: tickets, pools, reservations, the change feed.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let free = service.repository().availability(&event).await?;
+    /// assert_eq!(free.pools[0].available, 200);
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn repository(&self) -> &Arc<dyn Repository> {
         &self.core.repository
@@ -46,12 +71,31 @@ impl BookingService {
     }
 
     /// A new operation id, to be kept by the caller for repetitions.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let operation = service.new_operation_id();
+    /// // The answer may be lost on its way to whoever asked; asking again under the same id changes nothing.
+    /// for _ in 0..2 {
+    ///     let booked = service.confirm(&event, operation, reservation, alice.clone()).await?;
+    ///     assert_eq!(booked.state, ReservationState::Booked);
+    /// }
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn new_operation_id(&self) -> OperationId {
         self.core.runtime.operation_id()
     }
 
     /// A new reservation id.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let hold = Hold::new(service.new_reservation_id(), alice, Lines::merge([ticket(1)?], [])?);
+    /// assert!(service.hold(&event, service.new_operation_id(), hold).await.is_ok());
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn new_reservation_id(&self) -> ReservationId {
         self.core.runtime.reservation_id()
@@ -70,6 +114,18 @@ impl BookingService {
     ///
     /// Dropping the future before the command is decided takes it back; afterwards only its answer is lost.
     /// Asking again under the same operation id is safe at any time.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let operation = service.new_operation_id();
+    /// let action = Action::Confirm { reservation, customer: alice };
+    /// let receipt = service.submit(Command { event, operation, action }).await?;
+    /// assert_eq!((receipt.kind, receipt.repeated), (ActionKind::Confirm, false));
+    #[doc = doc_end!()]
+    /// ```
     pub async fn submit(&self, command: Command) -> Result<Receipt, BookingError> {
         self.submit_under(command, self.core.contention).await
     }
@@ -83,6 +139,20 @@ impl BookingService {
     /// # Cancellation
     ///
     /// As [`submit`](Self::submit).
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let operation = service.new_operation_id();
+    /// let command = Command { event, operation, action: Action::Confirm { reservation, customer: alice } };
+    /// match service.submit_under(command, Contention::Reject).await {
+    ///     Err(BookingError::Rejected(Rejection::Contended { retry_after })) => println!("again in {retry_after:?}"),
+    ///     answer => println!("done at {}", answer?.at),
+    /// }
+    #[doc = doc_end!()]
+    /// ```
     pub async fn submit_under(&self, command: Command, contention: Contention) -> Result<Receipt, BookingError> {
         self.send(command, contention, false).await
     }
@@ -102,6 +172,21 @@ impl BookingService {
     /// # Cancellation
     ///
     /// Harmless; the outcome stays unknown.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let operation = service.new_operation_id();
+    /// let command = Command { event, operation, action: Action::Confirm { reservation, customer: alice } };
+    /// let receipt = match service.submit(command.clone()).await {
+    ///     Err(BookingError::OutcomeUnknown(_)) => service.resolve(command).await?,
+    ///     answer => answer?,
+    /// };
+    /// assert_eq!(receipt.operation, operation);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn resolve(&self, command: Command) -> Result<Receipt, BookingError> {
         self.send(command, self.waiting_contention(), true).await
     }
@@ -168,6 +253,15 @@ impl BookingService {
     /// # Cancellation
     ///
     /// Harmless at any moment.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let swept = service.sweep(1_000).await?;
+    /// println!("{} holds settled, {} operations forgotten", swept.expired, swept.purged.operations);
+    #[doc = doc_end!()]
+    /// ```
     pub async fn sweep(&self, limit: usize) -> Result<Swept, StoreError> {
         sweeper::sweep(&self.core, limit).await
     }
@@ -178,6 +272,16 @@ impl BookingService {
     /// # Cancellation
     ///
     /// No more requests are taken in all the same.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// assert_eq!(service.shutdown(Duration::from_secs(5)).await, Drained::Completely);
+    /// let late = service.import(&event, vec![], vec![]).await;
+    /// assert_eq!(late.unwrap_err().rejection(), Some(&Rejection::ShuttingDown));
+    #[doc = doc_end!()]
+    /// ```
     pub async fn shutdown(&self, deadline: Duration) -> Drained {
         self.core.registry.close();
         match select(self.core.registry.idle(), self.core.runtime.sleep(deadline)).await {
