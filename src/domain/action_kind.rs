@@ -1,4 +1,11 @@
 /// What kind of action an operation was.
+///
+/// ```
+/// use ticket_reservation::domain::ActionKind;
+///
+/// assert_eq!(ActionKind::Hold.name(), "hold");
+/// assert_eq!(ActionKind::from_name("hold"), Some(ActionKind::Hold));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ActionKind {

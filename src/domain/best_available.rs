@@ -15,6 +15,18 @@ pub struct BestAvailable {
 /// In this order: the best row (lowest rank) that has such a run; in it the shortest run that is long enough, so
 /// that single places are left over as seldom as possible; of several the one with the lowest place numbers, and of
 /// that run its lowest places. `None` when no row has such a run. Rows behind the chosen one are not looked at.
+///
+/// ```
+/// use ticket_reservation::domain::{AreaId, InvalidId, Place, TicketId, pick};
+///
+/// let stalls = AreaId::new("stalls")?;
+/// let place = |number| Place { area: stalls.clone(), row: 1, number };
+/// let seat = |number| Ok::<_, InvalidId>((TicketId::new(format!("A-{number}"))?, place(number)));
+/// let free = [seat(1)?, seat(3)?, seat(4)?];
+/// let picked = pick(free.iter().map(|(id, place)| (id, place)), 2);
+/// assert_eq!(picked, Some(vec![TicketId::new("A-3")?, TicketId::new("A-4")?]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn pick<'t>(free: impl IntoIterator<Item = (&'t TicketId, &'t Place)>, quantity: u32) -> Option<Vec<TicketId>> {
     let wanted = usize::try_from(quantity).ok().filter(|wanted| *wanted > 0)?;

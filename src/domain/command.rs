@@ -13,6 +13,22 @@ use super::ticket::Place;
 pub const IMPORT_CHUNK_MAX: usize = 10_000;
 
 /// One request to change what is sold: what to do, to which event, under which idempotency key.
+///
+/// ```
+/// use ticket_reservation::domain::*;
+///
+/// let (reservation, alice) = (ReservationId::from_parts(Timestamp::EPOCH, [7; 10]), CustomerId::new("alice")?);
+/// let hold = Hold::new(reservation, alice.clone(), Lines::default()).with_best_available(AreaId::new("stalls")?, 2);
+/// let operation = OperationId::from_parts(Timestamp::EPOCH, [8; 10]);
+/// let command = Command { event: EventId::new("gala")?, operation, action: Action::Hold(hold) };
+///
+/// assert_eq!(command.kind(), ActionKind::Hold);
+/// assert_eq!(command.receiving_customer(), Some(&alice));
+/// assert_eq!(command.area(), Some(&AreaId::new("stalls")?));
+/// let read_first = [RecordKey::Event, RecordKey::Operation(operation), RecordKey::Reservation(reservation)];
+/// assert_eq!(command.records(), read_first);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The event that everything in the command belongs to.
@@ -100,6 +116,18 @@ pub struct Import {
 }
 
 /// Places to keep for a customer, all or nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use ticket_reservation::domain::{AreaId, CustomerId, Hold, Lines, ReservationId, Timestamp};
+///
+/// let reservation = ReservationId::from_parts(Timestamp::EPOCH, [7; 10]);
+/// let hold = Hold::new(reservation, CustomerId::new("alice")?, Lines::default())
+///     .with_best_available(AreaId::new("stalls")?, 2)
+///     .with_ttl(Duration::from_secs(5 * 60));
+/// assert_eq!(hold.best_available.map(|wish| wish.quantity), Some(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// The id of the new reservation.
@@ -170,6 +198,18 @@ impl Command {
     /// # Errors
     ///
     /// [`InvalidLines`] when nothing or too much is asked for.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{Action, Command, EventId, InvalidLines, OperationId, Timestamp};
+    ///
+    /// let operation = OperationId::from_parts(Timestamp::EPOCH, [8; 10]);
+    /// let nothing = Action::Unblock { tickets: vec![] };
+    /// let command = Command { event: EventId::new("gala")?, operation, action: nothing };
+    /// assert_eq!(command.check(), Err(InvalidLines::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn check(&self) -> Result<(), InvalidLines> {
         match &self.action {
             Action::Hold(hold) => match &hold.best_available {

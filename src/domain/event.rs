@@ -11,6 +11,15 @@ pub struct SalesWindow {
 
 impl SalesWindow {
     /// Whether `now` lies in the window: `opens <= now < closes`.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{SalesWindow, Timestamp};
+    ///
+    /// let (opens, closes) = (Timestamp::from_micros(1_000), Timestamp::from_micros(2_000));
+    /// let window = SalesWindow { opens: Some(opens), closes: Some(closes) };
+    /// assert!(window.contains(opens));
+    /// assert!(!window.contains(closes));
+    /// ```
     #[must_use]
     pub fn contains(&self, now: Timestamp) -> bool {
         self.opens.is_none_or(|opens| opens <= now) && self.closes.is_none_or(|closes| now < closes)

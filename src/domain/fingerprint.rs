@@ -10,6 +10,16 @@ use super::time::Timestamp;
 ///
 /// Made as a UUID of version 5 (SHA-1, RFC 9562 section 5.5) over an unambiguous encoding of the command. It tells a
 /// repetition from an accident; it is no protection against someone who forges collisions.
+///
+/// ```
+/// use ticket_reservation::domain::{Action, Command, CreateEvent, EventId, Fingerprint, OperationId, Timestamp};
+///
+/// let (event, operation) = (EventId::new("gala")?, OperationId::from_parts(Timestamp::EPOCH, [8; 10]));
+/// let command = Command { event, operation, action: Action::CreateEvent(CreateEvent::default()) };
+/// let kept: [u8; 16] = *Fingerprint::of(&command).as_bytes();
+/// assert_eq!(Fingerprint::from_bytes(kept), Fingerprint::of(&command));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(Uuid);
 

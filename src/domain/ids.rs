@@ -69,6 +69,17 @@ macro_rules! text_id {
             /// # Errors
             ///
             /// [`InvalidId`] when the text breaks the rules above.
+            ///
+            /// # Example
+            ///
+            /// ```
+            #[doc = concat!("use ticket_reservation::domain::{InvalidId, ", stringify!($name), "};")]
+            ///
+            #[doc = concat!("let id = ", stringify!($name), "::new(\"A-12\")?;")]
+            /// assert_eq!(id.as_str(), "A-12");
+            #[doc = concat!("assert_eq!(", stringify!($name), "::new(\" A-12\"), Err(InvalidId::OuterWhiteSpace));")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
                 let text = text.as_ref();
                 check_text(text)?;
@@ -176,6 +187,15 @@ macro_rules! uuid_display {
 
         impl $name {
             /// A UUID of version 7 from a time and ten random bytes.
+            ///
+            /// ```
+            #[doc = concat!("use ticket_reservation::domain::{", stringify!($name), ", Timestamp};")]
+            ///
+            #[doc = concat!("let id = ", stringify!($name), "::from_parts(Timestamp::EPOCH, [7; 10]);")]
+            /// assert_eq!(id.as_uuid().get_version_num(), 7);
+            #[doc = concat!("assert_eq!(id.to_string().parse::<", stringify!($name), ">()?, id);")]
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             #[must_use]
             pub fn from_parts(time: Timestamp, random: [u8; 10]) -> Self {
                 let millis = u64::try_from(time.as_micros() / 1_000).unwrap_or(0);
@@ -218,6 +238,14 @@ uuid_display!(OperationId);
 
 impl OperationId {
     /// When the caller made this id, in whole milliseconds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ticket_reservation::domain::{OperationId, Timestamp};
+    ///
+    /// let noon = Timestamp::EPOCH.after(Duration::from_secs(12 * 60 * 60));
+    /// assert_eq!(OperationId::from_parts(noon, [0; 10]).made_at(), noon);
+    /// ```
     #[must_use]
     pub fn made_at(&self) -> Timestamp {
         Timestamp::from_micros(i64::try_from(self.millis()).unwrap_or(i64::MAX).saturating_mul(1_000))

@@ -54,6 +54,19 @@ impl Lines {
     /// # Errors
     ///
     /// [`InvalidLines`] when a quantity is zero, there are more than [`LINES_MAX`] lines, or the sum overflows.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{Lines, PoolId, TicketId};
+    ///
+    /// let (seat, standing) = (TicketId::new("A-12")?, PoolId::new("standing")?);
+    /// let lines = Lines::merge([seat.clone(), seat.clone()], [(standing.clone(), 2), (standing.clone(), 1)])?;
+    /// assert_eq!(lines.tickets(), [seat]);
+    /// assert_eq!(lines.pools(), [(standing, 3)]);
+    /// assert_eq!(lines.places(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn merge(
         tickets: impl IntoIterator<Item = TicketId>,
         pools: impl IntoIterator<Item = (PoolId, u32)>,
@@ -82,6 +95,14 @@ impl Lines {
     /// # Errors
     ///
     /// [`InvalidLines::Empty`] when there is no line.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{InvalidLines, Lines};
+    ///
+    /// assert_eq!(Lines::default().check_not_empty(), Err(InvalidLines::Empty));
+    /// ```
     pub fn check_not_empty(&self) -> Result<(), InvalidLines> {
         if self.tickets().is_empty() && self.pools().is_empty() { Err(InvalidLines::Empty) } else { Ok(()) }
     }

@@ -57,6 +57,16 @@ impl Policies {
     /// # Errors
     ///
     /// [`InvalidPolicies`] when a value contradicts another.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ticket_reservation::domain::{InvalidPolicies, Policies};
+    ///
+    /// let policies = Policies { hold_ttl: Duration::from_secs(60 * 60), ..Policies::default() };
+    /// assert_eq!(policies.check(), Err(InvalidPolicies::HoldTtl));
+    /// ```
     pub fn check(&self) -> Result<(), InvalidPolicies> {
         if self.hold_ttl < Duration::from_millis(1) || self.hold_ttl > self.hold_ttl_max {
             return Err(InvalidPolicies::HoldTtl);

@@ -17,6 +17,13 @@ impl Pool {
     }
 
     /// How many may still be held. Expired holds that are not reclaimed yet are not counted as free.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::Pool;
+    ///
+    /// let pool = Pool { held: 3, booked: 100, ..Pool::with_capacity(200) };
+    /// assert_eq!(pool.free(), 97);
+    /// ```
     #[must_use]
     pub fn free(&self) -> u32 {
         self.capacity.saturating_sub(self.held).saturating_sub(self.booked)
@@ -34,6 +41,12 @@ pub struct Allowance {
 
 impl Allowance {
     /// Held and booked together.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::Allowance;
+    ///
+    /// assert_eq!(Allowance { held: 1, booked: 2 }.taken(), 3);
+    /// ```
     #[must_use]
     pub fn taken(&self) -> u32 {
         self.held.saturating_add(self.booked)

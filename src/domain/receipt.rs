@@ -34,6 +34,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// The reservation, if the command concerned one.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::Outcome;
+    ///
+    /// assert_eq!(Outcome::Inventory { changed: 2 }.reservation(), None);
+    /// ```
     #[must_use]
     pub fn reservation(&self) -> Option<&Reservation> {
         match self {

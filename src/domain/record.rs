@@ -24,6 +24,13 @@ pub enum Record {
 }
 
 /// A record as it was read: its content, its version, and when that version was decided.
+///
+/// ```
+/// use ticket_reservation::domain::{Pool, Record, Timestamp, Versioned};
+///
+/// let read = Versioned::new(1, Timestamp::from_micros(1_000), Record::Pool(Pool::with_capacity(200)));
+/// assert!(read.version > Versioned::ABSENT.version);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Versioned {
     /// Counts the commits that changed the record, from 1; 0 while there is none.

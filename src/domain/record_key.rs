@@ -20,6 +20,14 @@ pub enum RecordKey {
 
 impl RecordKey {
     /// Whether it is something that is sold: a ticket or a pool.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{PoolId, RecordKey};
+    ///
+    /// assert!(RecordKey::Pool(PoolId::new("standing")?).is_inventory());
+    /// assert!(!RecordKey::Event.is_inventory());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_inventory(&self) -> bool {
         matches!(self, Self::Ticket(_) | Self::Pool(_))

@@ -152,6 +152,14 @@ pub enum Rejection {
 
 impl Rejection {
     /// A short name for counting, in lower case. Never changes.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::Rejection;
+    ///
+    /// let rejection = Rejection::HoldExpired;
+    /// assert_eq!(rejection.kind(), "hold_expired");
+    /// assert_eq!(rejection.to_string(), "the hold has expired");
+    /// ```
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -186,6 +194,13 @@ impl Rejection {
     }
 
     /// Whether the refusal comes from how busy the service is, not from the state of the sale.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::Rejection;
+    ///
+    /// assert!(Rejection::Overloaded.is_about_load());
+    /// assert!(!Rejection::HoldExpired.is_about_load());
+    /// ```
     #[must_use]
     pub fn is_about_load(&self) -> bool {
         matches!(self, Self::Contended { .. } | Self::Overloaded | Self::DeadlinePassed | Self::ShuttingDown)

@@ -36,6 +36,24 @@ impl ReservationState {
 }
 
 /// What a customer holds or has booked: several lines, all or nothing.
+///
+/// ```
+/// use ticket_reservation::domain::*;
+///
+/// let (held_at, until) = (Timestamp::from_micros(1_000), Timestamp::from_micros(2_000));
+/// let reservation = Reservation {
+///     id: ReservationId::from_parts(held_at, [7; 10]),
+///     event: EventId::new("gala")?,
+///     customer: CustomerId::new("alice")?,
+///     lines: Lines::merge([TicketId::new("A-12")?], [])?,
+///     state: ReservationState::Held { until },
+///     held_at,
+/// };
+/// assert_eq!(reservation.state.name(), "held");
+/// assert!(reservation.is_live_hold(held_at));
+/// assert!(reservation.is_lapsed(until));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
     /// Its id, made by the caller.

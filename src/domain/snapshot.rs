@@ -21,6 +21,14 @@ pub enum LapsedOf {
 
 impl LapsedOf {
     /// The record that such holds count in.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{LapsedOf, PoolId, RecordKey};
+    ///
+    /// let standing = PoolId::new("standing")?;
+    /// assert_eq!(LapsedOf::Pool(standing.clone()).record_key(), RecordKey::Pool(standing));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn record_key(&self) -> RecordKey {
         match self {
@@ -40,6 +48,23 @@ pub struct Lapsed {
 }
 
 /// What was read of one event at one moment, and what has been decided on top of it since.
+///
+/// ```
+/// use ticket_reservation::domain::*;
+///
+/// let (now, stalls) = (Timestamp::from_micros(1_800_000_000_000_000), AreaId::new("stalls")?);
+/// let seat = TicketId::new("A-12")?;
+/// let place = Place { area: stalls.clone(), row: 1, number: 12 };
+/// let mut snapshot = Snapshot::new(EventId::new("gala")?, now);
+/// let ticket = Record::Ticket(Ticket::available(place.clone()));
+/// snapshot.insert(RecordKey::Ticket(seat.clone()), Versioned::new(1, now, ticket));
+/// snapshot.insert_free(stalls.clone(), [(seat.clone(), place)]);
+///
+/// assert_eq!(snapshot.free(&stalls), Some(&[seat.clone()][..]));
+/// assert_eq!(snapshot.get(&RecordKey::Ticket(seat)).map(|read| read.version), Some(1));
+/// assert_eq!(snapshot.get(&RecordKey::Event), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     event: EventId,

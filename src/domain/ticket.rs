@@ -48,12 +48,31 @@ pub struct Ticket {
 
 impl Ticket {
     /// A ticket that anyone may hold.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{AreaId, Place, Ticket, Timestamp};
+    ///
+    /// let ticket = Ticket::available(Place { area: AreaId::new("stalls")?, row: 1, number: 12 });
+    /// assert!(ticket.is_available(Timestamp::EPOCH));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn available(place: Place) -> Self {
         Self { place, state: TicketState::Available }
     }
 
     /// Whether anyone may hold it at `now`. A hold ends at its deadline: `until` itself is already free.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::*;
+    ///
+    /// let until = Timestamp::from_micros(1_000);
+    /// let state = TicketState::Held { reservation: ReservationId::from_parts(Timestamp::EPOCH, [7; 10]), until };
+    /// let ticket = Ticket { place: Place { area: AreaId::new("stalls")?, row: 1, number: 12 }, state };
+    /// assert!(!ticket.is_available(Timestamp::from_micros(999)));
+    /// assert!(ticket.is_available(until));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_available(&self, now: Timestamp) -> bool {
         match &self.state {
@@ -64,6 +83,16 @@ impl Ticket {
     }
 
     /// The reservation named in its state, expired or not.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{AreaId, Place, ReservationId, Ticket, TicketState, Timestamp};
+    ///
+    /// let reservation = ReservationId::from_parts(Timestamp::EPOCH, [7; 10]);
+    /// let place = Place { area: AreaId::new("stalls")?, row: 1, number: 12 };
+    /// let sold = Ticket { place, state: TicketState::Booked { reservation } };
+    /// assert_eq!(sold.owner(), Some(reservation));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn owner(&self) -> Option<ReservationId> {
         match &self.state {

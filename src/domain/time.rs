@@ -5,6 +5,18 @@ use std::time::Duration;
 ///
 /// The store's clock and every deadline that is written down are timestamps. Deadlines inside one process
 /// (leases, waiting) use [`std::time::Instant`] instead.
+///
+/// ```
+/// use std::time::Duration;
+/// use ticket_reservation::domain::Timestamp;
+///
+/// let noon = Timestamp::from_micros(1_800_014_400_000_000);
+/// let later = noon.after(Duration::from_secs(90));
+/// assert_eq!(later.since(noon), Duration::from_secs(90));
+/// assert_eq!(later.before(Duration::from_secs(90)), noon);
+/// assert_eq!(later.to_string(), "1800014490.000000");
+/// assert_eq!(later.as_micros() - noon.as_micros(), 90_000_000);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 

@@ -11,6 +11,21 @@ use super::time::Timestamp;
 
 /// A snapshot through the eyes of one decision: it notes every record that is looked at, so that the commit can be
 /// made to depend on each of them, and every record that the snapshot lacks.
+///
+/// ```
+/// use ticket_reservation::domain::{EventId, PoolId, RecordKey, Snapshot, Timestamp, Versioned, View};
+///
+/// let (now, standing) = (Timestamp::from_micros(1_800_000_000_000_000), PoolId::new("standing")?);
+/// let mut snapshot = Snapshot::new(EventId::new("gala")?, now);
+/// snapshot.insert(RecordKey::Event, Versioned::ABSENT);
+///
+/// let mut view = View::new(&snapshot);
+/// assert_eq!((view.event(), view.pool(&standing)), (None, None));
+/// assert_eq!(view.touched(), [RecordKey::Event]); // It was read: there is none.
+/// assert_eq!(view.missing(), [RecordKey::Pool(standing)]); // It was not read: nobody knows.
+/// assert_eq!(view.now(), now);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct View<'s> {
     snapshot: &'s Snapshot,

@@ -36,6 +36,39 @@ pub const OPERATION_CLOCK_SKEW_MAX: Duration = Duration::from_secs(24 * 60 * 60)
 /// # Errors
 ///
 /// [`Rejection`] when the rules say no. Nothing changes then.
+///
+/// # Example
+///
+/// ```
+/// use ticket_reservation::domain::*;
+///
+/// let now = Timestamp::from_micros(1_800_000_000_000_000);
+/// let (event, standing) = (EventId::new("gala")?, PoolId::new("standing")?);
+/// let (reservation, operation) = (ReservationId::from_parts(now, [1; 10]), OperationId::from_parts(now, [2; 10]));
+/// let lines = Lines::merge([], [(standing.clone(), 2)])?;
+/// let hold = Hold::new(reservation, CustomerId::new("alice")?, lines);
+/// let command = Command { event: event.clone(), operation, action: Action::Hold(hold) };
+///
+/// // What a store would read: the event, its pool, and that neither the reservation nor the operation is there yet.
+/// let mut snapshot = Snapshot::new(event, now);
+/// let terms = Event { state: EventState::OnSale, window: SalesWindow::default(), limit_per_customer: None };
+/// snapshot.insert(RecordKey::Event, Versioned::new(2, now, Record::Event(terms)));
+/// let pool = Record::Pool(Pool::with_capacity(200));
+/// snapshot.insert(RecordKey::Pool(standing.clone()), Versioned::new(1, now, pool));
+/// snapshot.insert_lapsed(LapsedOf::Pool(standing.clone()), Lapsed::default());
+/// snapshot.insert(RecordKey::Reservation(reservation), Versioned::ABSENT);
+/// snapshot.insert(RecordKey::Operation(operation), Versioned::ABSENT);
+///
+/// let mut view = View::new(&snapshot);
+/// let changes = decide(&mut view, &command, &Policies::default())?;
+/// assert!(view.missing().is_empty());
+/// assert!(view.touched().contains(&RecordKey::Pool(standing.clone())));
+///
+/// // The next command of the batch is decided after it.
+/// snapshot.apply(&changes);
+/// assert_eq!(View::new(&snapshot).pool(&standing).map(Pool::free), Some(198));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn decide(view: &mut View<'_>, command: &Command, policies: &Policies) -> Result<ChangeSet, Rejection> {
     command.check()?;
     if let Some((operation, at)) = view.operation(command.operation) {
@@ -83,6 +116,34 @@ fn act(draft: &mut Draft<'_, '_>, command: &Command, policies: &Policies) -> Res
 
 /// Settles holds whose deadline has passed: gives back what they still count in pools and allowances, and frees the
 /// tickets that they still own. Others are left alone. Correctness never waits for it.
+///
+/// ```
+/// use std::time::Duration;
+/// use ticket_reservation::domain::*;
+///
+/// let until = Timestamp::from_micros(1_800_000_000_000_000);
+/// # let (event, standing) = (EventId::new("gala")?, PoolId::new("standing")?);
+/// # let id = ReservationId::from_parts(until, [1; 10]);
+/// # let hold = Reservation {
+/// #     id,
+/// #     event: event.clone(),
+/// #     customer: CustomerId::new("alice")?,
+/// #     lines: Lines::merge([], [(standing.clone(), 2)])?,
+/// #     state: ReservationState::Held { until },
+/// #     held_at: until.before(Duration::from_secs(600)),
+/// # };
+/// # let terms = Event { state: EventState::OnSale, window: SalesWindow::default(), limit_per_customer: None };
+/// let mut snapshot = Snapshot::new(event, until.after(Duration::from_secs(1)));
+/// # snapshot.insert(RecordKey::Event, Versioned::new(1, hold.held_at, Record::Event(terms)));
+/// let pool = Pool { capacity: 200, held: 2, booked: 0 };
+/// snapshot.insert(RecordKey::Pool(standing.clone()), Versioned::new(2, hold.held_at, Record::Pool(pool)));
+/// snapshot.insert(RecordKey::Reservation(id), Versioned::new(1, hold.held_at, Record::Reservation(hold)));
+///
+/// let changes = expire(&mut View::new(&snapshot), &[id]);
+/// snapshot.apply(&changes);
+/// assert_eq!(View::new(&snapshot).pool(&standing).map(Pool::free), Some(200));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn expire(view: &mut View<'_>, reservations: &[ReservationId]) -> ChangeSet {
     let event = view.event_id();
     let lapsed: Vec<_> = reservations
@@ -103,6 +164,23 @@ pub fn expire(view: &mut View<'_>, reservations: &[ReservationId]) -> ChangeSet 
 
 /// Writes down that an operation was refused for good: its id, if nothing is recorded under it yet, can never take
 /// effect any more. For a refusal after an outcome that was unknown: the lost commit may still arrive, and finds this.
+///
+/// ```
+/// use ticket_reservation::domain::*;
+///
+/// # let now = Timestamp::from_micros(1_800_000_000_000_000);
+/// # let (event, operation) = (EventId::new("gala")?, OperationId::from_parts(now, [2; 10]));
+/// # let action = Action::CreateEvent(CreateEvent::default());
+/// # let command = Command { event: event.clone(), operation, action };
+/// # let mut snapshot = Snapshot::new(event, now);
+/// snapshot.insert(RecordKey::Operation(operation), Versioned::ABSENT);
+/// let changes = void(&mut View::new(&snapshot), &command);
+/// snapshot.apply(&changes);
+///
+/// let late = decide(&mut View::new(&snapshot), &command, &Policies::default());
+/// assert_eq!(late, Err(Rejection::OperationVoided));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn void(view: &mut View<'_>, command: &Command) -> ChangeSet {
     let recorded = view.operation(command.operation).is_some();
     let at = view.now();
