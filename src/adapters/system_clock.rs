@@ -6,6 +6,14 @@ use crate::domain::Timestamp;
 use crate::ports::Clock;
 
 /// The clocks of the operating system, as [`std::time`] has them.
+///
+/// ```
+/// use ticket_reservation::adapters::SystemClock;
+/// use ticket_reservation::domain::Timestamp;
+/// use ticket_reservation::ports::Clock;
+///
+/// assert!(SystemClock.unix_time() > Timestamp::EPOCH);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SystemClock;
 

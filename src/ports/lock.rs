@@ -9,6 +9,15 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 /// What a lock is taken on. Built by the crate from validated ids; 1 to 256 bytes.
+///
+/// ```
+/// use ticket_reservation::ports::LockKey;
+///
+/// let key = LockKey::new("gala/stalls")?;
+/// assert_eq!(key.as_str(), "gala/stalls");
+/// assert!(LockKey::new("").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockKey(Arc<str>);
 
@@ -47,6 +56,15 @@ impl fmt::Display for LockKey {
 }
 
 /// The secret that proves who holds a lock. Never printed.
+///
+/// ```
+/// use ticket_reservation::ports::LockToken;
+///
+/// let token = LockToken::from_bytes([7; 16]);
+/// assert_eq!(token.as_bytes(), &[7; 16]);
+/// assert_eq!(format!("{token:?}"), "LockToken(..)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LockToken([u8; 16]);
 
@@ -72,6 +90,18 @@ impl fmt::Debug for LockToken {
 
 /// A lock held for a limited time. Dropping it releases nothing: give it back with [`Lock::release`], or let its
 /// TTL end it.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use ticket_reservation::ports::{Lease, LockKey, LockToken};
+///
+/// let (key, token, granted) = (LockKey::new("gala")?, LockToken::from_bytes([7; 16]), Instant::now());
+/// let mut lease = Lease::new(key.clone(), token, granted + Duration::from_secs(2));
+/// lease.set_deadline(granted + Duration::from_secs(4));
+/// assert_eq!((lease.key(), lease.token()), (&key, &token));
+/// assert_eq!(lease.deadline() - granted, Duration::from_secs(4));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a lease that is not released stays until its TTL ends"]
 pub struct Lease {
@@ -150,6 +180,15 @@ pub enum Released {
 }
 
 /// A technical failure of the lock. The adapter's own error is its source.
+///
+/// ```
+/// use std::error::Error;
+/// use ticket_reservation::ports::LockError;
+///
+/// let error = LockError::new("connection refused");
+/// assert_eq!(error.to_string(), "the lock's store failed");
+/// assert_eq!(error.source().map(ToString::to_string), Some("connection refused".to_owned()));
+/// ```
 #[derive(Debug, Clone)]
 pub struct LockError {
     source: Arc<dyn StdError + Send + Sync>,
@@ -188,6 +227,22 @@ impl StdError for LockError {
 /// # Cancellation
 ///
 /// A future dropped during an acquisition MUST leave nothing locked for longer than the TTL, and SHOULD release at once.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::adapters::memory::MemoryLock;
+///
+/// let (lock, ttl) = (MemoryLock::new(runtime), Duration::from_secs(2));
+/// let keys = [LockKey::new("gala/stalls")?, LockKey::new("gala/standing")?];
+/// let Attempt::Granted(mut leases) = lock.acquire_all(&keys, ttl).await? else { return Ok(()) };
+/// let each = lock.acquire_each(&keys[..1], ttl).await?;
+/// assert!(matches!(each[..], [Attempt::Contended { .. }]));
+/// assert_eq!(lock.extend(&mut leases, ttl).await?, [Extended::Extended; 2]);
+/// assert_eq!(lock.release(leases).await?, [Released::Released; 2]);
+#[doc = doc_end!()]
+/// ```
 #[async_trait]
 pub trait Lock: Send + Sync + fmt::Debug {
     /// Takes all keys or none, without waiting.

@@ -137,6 +137,22 @@ pub enum Reply<'a> {
 
 /// Who is told. Called from the service's tasks and from its callers' own: it MUST NOT block, MUST NOT panic, and SHOULD
 /// be quick. One observer is shared by all of them.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use ticket_reservation::ports::{Observation, Observer, Reply};
+///
+/// #[derive(Debug, Default)]
+/// struct Refusals(AtomicU64);
+///
+/// impl Observer for Refusals {
+///     fn observe(&self, observation: &Observation<'_>) {
+///         if let Observation::Answered { reply: Reply::Rejected(_), .. } = observation {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
 pub trait Observer: Send + Sync + Debug {
     /// Something happened.
     fn observe(&self, observation: &Observation<'_>);

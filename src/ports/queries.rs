@@ -63,6 +63,17 @@ impl ReservationFilter {
     pub const ALL: [Self; 5] = [Self::Held, Self::Booked, Self::Released, Self::Cancelled, Self::Expired];
 
     /// Which one a reservation is at `now`.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let held = service.repository().reservations(&ReservationQuery {
+    ///     event: event.clone(), customer: Some(alice), state: None, after: None, limit: 10,
+    /// }).await?;
+    /// let (_, reservation) = &held[0];
+    /// assert_eq!(ReservationFilter::of(reservation, reservation.held_at), ReservationFilter::Held);
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn of(reservation: &Reservation, now: Timestamp) -> Self {
         match reservation.state {

@@ -105,6 +105,44 @@ pub struct Purged {
 ///
 /// One repository is shared by many tasks behind an [`Arc`]; many repositories, in one process or in many, may be open on
 /// one store.
+///
+/// What the service does with it for a batch of one command: load, decide, commit.
+///
+/// # Example
+///
+/// ```
+/// # futures_util::future::FutureExt::now_or_never(async {
+/// use ticket_reservation::adapters::memory::MemoryRepository;
+/// use ticket_reservation::domain::*;
+/// use ticket_reservation::ports::{Group, GroupOutcome, LoadRequest, Repository, Write};
+///
+/// let repository = MemoryRepository::new();
+/// # use ticket_reservation::{adapters::SystemClock, ports::Clock};
+/// # let operation = OperationId::from_parts(SystemClock.unix_time(), [2; 10]);
+/// # let (event, action) = (EventId::new("gala")?, Action::CreateEvent(CreateEvent::default()));
+/// # let command = Command { event: event.clone(), operation, action };
+/// let request = LoadRequest { event: event.clone(), records: command.records(), free_in: vec![] };
+/// let snapshot = repository.load(&request).await?;
+/// let mut view = View::new(&snapshot);
+/// let changes = decide(&mut view, &command, &Policies::default())?;
+/// assert!(view.missing().is_empty());
+///
+/// let version = |key: &RecordKey| snapshot.get(key).map_or(0, |read| read.version);
+/// let mut group = Group::default();
+/// for (key, record) in changes.writes {
+///     group.writes.push(Write { version: version(&key), key, decided_at: changes.at, record });
+/// }
+/// for key in view.into_touched() {
+///     if group.writes.iter().all(|write| write.key != key) {
+///         group.reads.push((key.clone(), version(&key)));
+///     }
+/// }
+/// group.writes.sort_by(|left, right| left.key.cmp(&right.key));
+/// group.reads.sort();
+/// group.reads.dedup();
+/// assert_eq!(repository.commit(&event, &[group]).await?, [GroupOutcome::Committed]);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap().unwrap();
+/// ```
 #[async_trait]
 pub trait Repository: Send + Sync + fmt::Debug {
     /// Reads records of one event, all at one moment.
@@ -145,6 +183,18 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// let query = TicketQuery { event, area: Some(stalls), only_available: true, after: None, limit: 2 };
+    /// let page = service.repository().tickets(&query).await?;
+    /// let (last, ..) = page.last().ok_or("no ticket is available")?;
+    /// let next = TicketQuery { after: Some(last.clone()), ..query };
+    /// assert_eq!(service.repository().tickets(&next).await?.len(), 2);
+    #[doc = doc_end!()]
+    /// ```
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError>;
 
     /// Lists an event's pools with their versions, in ascending order of their ids. An event has at most
@@ -153,6 +203,17 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// for (id, version, pool) in service.repository().pools(&event).await? {
+    ///     println!("{id}: {} of {} free, version {version}", pool.free(), pool.capacity);
+    /// }
+    #[doc = doc_end!()]
+    /// ```
     async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
 
     /// How much of an event is free: one consistent read. Of an unknown event nothing is.
@@ -160,6 +221,17 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let free = service.repository().availability(&event).await?;
+    /// assert_eq!((free.areas[0].available, free.areas[0].tickets), (4, 4));
+    /// assert_eq!((free.pools[0].available, free.pools[0].held), (198, 2));
+    #[doc = doc_end!()]
+    /// ```
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError>;
 
     /// Lists reservations with their versions, in ascending order of their ids' bytes.
@@ -167,13 +239,41 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let state = Some(ReservationFilter::Held);
+    /// let query = ReservationQuery { event, customer: Some(alice), state, after: None, limit: 100 };
+    /// let page = service.repository().reservations(&query).await?;
+    /// assert_eq!(page[0].1.id, reservation);
+    #[doc = doc_end!()]
+    /// ```
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError>;
 
     /// Reads at most `limit` (up to [`PAGE_MAX`](crate::ports::PAGE_MAX)) rows of an event's change feed after position `after`.
     ///
     /// # Errors
     ///
-    /// [`ChangesError::Truncated`] when rows after `after` are purged.
+    /// [`ChangesError::Truncated`] when rows after `after` are purged; [`ChangesError::Store`] when the store fails, never of
+    /// kind `Unknown`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let mut after = 0;
+    /// loop {
+    ///     let page = service.repository().changes(&event, after, 100).await?;
+    ///     let Some(last) = page.last() else { break };
+    ///     after = last.sequence;
+    /// }
+    /// # assert!(after > 0);
+    #[doc = doc_end!()]
+    /// ```
     async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError>;
 
     /// Lists at most `limit` holds of all events whose deadline is not after the store's clock, oldest deadline first. It
@@ -182,6 +282,16 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// // Alice's hold is live.
+    /// assert!(service.repository().lapsed(100).await?.is_empty());
+    #[doc = doc_end!()]
+    /// ```
     async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError>;
 
     /// One bounded step of forgetting: removes at most `limit` operation records whose *ids* were made more than `retention`
@@ -195,6 +305,16 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`]. After `Unknown`, calling again is harmless.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let week = Duration::from_secs(7 * 24 * 60 * 60);
+    /// assert_eq!(service.repository().purge(week, 1_000).await?, Purged::default());
+    #[doc = doc_end!()]
+    /// ```
     async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError>;
 }
 

@@ -12,6 +12,26 @@ use crate::domain::{OperationId, ReservationId, Timestamp};
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The clocks of one process.
+///
+/// ```
+/// use std::time::Instant;
+/// use ticket_reservation::domain::Timestamp;
+/// use ticket_reservation::ports::Clock;
+///
+/// /// A wall clock that stands still, for tests.
+/// #[derive(Debug)]
+/// struct Stopped(Timestamp);
+///
+/// impl Clock for Stopped {
+///     fn now(&self) -> Instant {
+///         Instant::now()
+///     }
+///     fn unix_time(&self) -> Timestamp {
+///         self.0
+///     }
+/// }
+/// # assert_eq!(Stopped(Timestamp::EPOCH).unix_time(), Timestamp::EPOCH);
+/// ```
 pub trait Clock: Send + Sync + Debug {
     /// The monotonic clock. It MUST never step back. Leases, deadlines and waits are measured with it.
     fn now(&self) -> Instant;
@@ -27,6 +47,20 @@ pub trait Clock: Send + Sync + Debug {
 /// [`Runtime::spawn`] MUST run the task to its end without being polled by the caller, also when the caller's own
 /// future is dropped. [`Runtime::sleep`] MUST not end early; dropping it MUST be free of effects. Both MUST agree with
 /// [`Clock::now`] on how fast time passes.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// let (done, answer) = futures_channel::oneshot::channel();
+/// let sleep = runtime.sleep(Duration::from_millis(1));
+/// runtime.spawn(Box::pin(async move {
+///     sleep.await;
+///     let _ = done.send("done");
+/// }));
+/// assert_eq!(answer.await?, "done");
+#[doc = doc_end!()]
+/// ```
 pub trait Runtime: Clock {
     /// Ends when `duration` has passed.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
@@ -61,6 +95,15 @@ impl<T: Runtime + ?Sized> Runtime for Arc<T> {
 }
 
 /// Conveniences on every [`Runtime`].
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// let (operation, reservation) = (runtime.operation_id(), runtime.reservation_id());
+/// assert_ne!(operation.as_uuid(), reservation.as_uuid());
+/// let wait = runtime.jittered(Duration::from_millis(100));
+/// assert!(wait >= Duration::from_millis(50) && wait <= Duration::from_millis(100));
+#[doc = doc_end!()]
+/// ```
 pub trait RuntimeExt: Runtime {
     /// A new operation id, from this runtime's wall clock and randomness.
     fn operation_id(&self) -> OperationId {

@@ -21,6 +21,17 @@ pub enum StoreErrorKind {
 }
 
 /// A technical failure of the store. It says what is known; the adapter's own error is its source.
+///
+/// ```
+/// use std::error::Error;
+/// use ticket_reservation::ports::{StoreError, StoreErrorKind};
+///
+/// let error = StoreError::transient("deadlock victim");
+/// assert_eq!(error.kind(), StoreErrorKind::Transient);
+/// assert_eq!(error.source().map(ToString::to_string), Some("deadlock victim".to_owned()));
+/// assert_eq!(StoreError::permanent("no such table").kind(), StoreErrorKind::Permanent);
+/// assert_eq!(StoreError::unknown("connection reset").kind(), StoreErrorKind::Unknown);
+/// ```
 #[derive(Debug, Clone)]
 pub struct StoreError {
     kind: StoreErrorKind,

@@ -26,6 +26,16 @@ struct Holders {
 
 impl MemoryLock {
     /// A lock of which nothing is held, with the clock and the randomness of `runtime`.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// use ticket_reservation::adapters::memory::MemoryLock;
+    ///
+    /// let lock = MemoryLock::new(runtime);
+    /// let attempt = lock.acquire_all(&[LockKey::new("gala")?], Duration::from_secs(2)).await?;
+    /// assert!(matches!(attempt, Attempt::Granted(_)));
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn new(runtime: Arc<dyn Runtime>) -> Self {
         Self { holders: Arc::default(), runtime }

@@ -28,12 +28,32 @@ pub struct MemoryRepository {
 
 impl MemoryRepository {
     /// An empty store on the operating system's clock.
+    ///
+    /// ```
+    /// # futures_util::future::FutureExt::now_or_never(async {
+    /// # use ticket_reservation::{adapters::memory::MemoryRepository, domain::EventId, ports::Repository};
+    /// let repository = MemoryRepository::new();
+    /// let nothing = repository.availability(&EventId::new("gala")?).await?;
+    /// assert!(nothing.areas.is_empty() && nothing.pools.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap().unwrap();
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(Arc::new(SystemClock))
     }
 
     /// An empty store on the given clock.
+    ///
+    /// ```
+    /// # futures_util::future::FutureExt::now_or_never(async {
+    /// use std::sync::Arc;
+    /// use ticket_reservation::adapters::{SystemClock, memory::MemoryRepository};
+    /// use ticket_reservation::ports::Repository;
+    ///
+    /// let repository = MemoryRepository::with_clock(Arc::new(SystemClock));
+    /// assert!(repository.lapsed(1).await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap().unwrap();
+    /// ```
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { tables: Arc::new(Mutex::new(Tables::new())), clock }

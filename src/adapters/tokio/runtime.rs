@@ -15,6 +15,15 @@ pub struct TokioRuntime {
 
 impl TokioRuntime {
     /// On the given runtime.
+    ///
+    /// ```
+    /// use ticket_reservation::adapters::tokio::{TokioRuntime, tokio};
+    ///
+    /// let host = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// let runtime = TokioRuntime::new(host.handle().clone());
+    /// # let _ = runtime;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(handle: Handle) -> Self {
         Self { handle }
@@ -25,6 +34,17 @@ impl TokioRuntime {
     /// # Errors
     ///
     /// When the caller does not run in a tokio runtime.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ticket_reservation::adapters::tokio::{TokioRuntime, tokio};
+    ///
+    /// assert!(TokioRuntime::current().is_err());
+    /// let host = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// host.block_on(async { TokioRuntime::current() })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn current() -> Result<Self, TryCurrentError> {
         Handle::try_current().map(Self::new)
     }
