@@ -42,3 +42,29 @@ macro_rules! doc_end {
 # fn main() {}"#
     };
 }
+
+/// A snapshot of an event on sale: seat `A-12` in the stalls and 200 places in the pool `standing`, all free.
+macro_rules! doc_snapshot {
+    () => {
+        r#"# use std::time::Duration;
+# use ticket_reservation::domain::*;
+# let (now, event) = (Timestamp::from_micros(1_800_000_000_000_000), EventId::new("gala")?);
+# let (stalls, standing, alice) = (AreaId::new("stalls")?, PoolId::new("standing")?, CustomerId::new("alice")?);
+# let (seat, place) = (TicketId::new("A-12")?, Place { area: stalls.clone(), row: 1, number: 12 });
+# let (reservation, operation) = (ReservationId::from_parts(now, [1; 10]), OperationId::from_parts(now, [2; 10]));
+# let mut snapshot = Snapshot::new(event.clone(), now);
+# let terms = Event { state: EventState::OnSale, window: SalesWindow::default(), limit_per_customer: None };
+# let pool = Record::Pool(Pool::with_capacity(200));
+# let ticket = Record::Ticket(Ticket::available(place.clone()));
+# snapshot.insert(RecordKey::Event, Versioned::new(2, now, Record::Event(terms)));
+# snapshot.insert(RecordKey::Pool(standing.clone()), Versioned::new(1, now, pool));
+# snapshot.insert_lapsed(LapsedOf::Pool(standing.clone()), Lapsed::default());
+# snapshot.insert(RecordKey::Ticket(seat.clone()), Versioned::new(1, now, ticket));
+# snapshot.insert_free(stalls.clone(), [(seat.clone(), place)]);
+# for absent in [RecordKey::Reservation(reservation), RecordKey::Operation(operation)] {
+#     snapshot.insert(absent, Versioned::ABSENT);
+# }
+# let hold = Hold::new(reservation, alice.clone(), Lines::default()).with_best_available(stalls.clone(), 1);
+# let command = Command { event, operation, action: Action::Hold(hold) };"#
+    };
+}

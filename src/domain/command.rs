@@ -243,6 +243,18 @@ impl Command {
     }
 
     /// The records that deciding this command starts from. What it needs beyond them, [`View`](super::View) asks for.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::*;
+    ///
+    /// let (reservation, alice) = (ReservationId::from_parts(Timestamp::EPOCH, [7; 10]), CustomerId::new("alice")?);
+    /// let operation = OperationId::from_parts(Timestamp::EPOCH, [8; 10]);
+    /// let action = Action::Confirm { reservation, customer: alice };
+    /// let command = Command { event: EventId::new("gala")?, operation, action };
+    /// let first = [RecordKey::Event, RecordKey::Operation(operation), RecordKey::Reservation(reservation)];
+    /// assert_eq!(command.records(), first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn records(&self) -> Vec<RecordKey> {
         let mut keys = vec![RecordKey::Event, RecordKey::Operation(self.operation)];

@@ -102,6 +102,16 @@ impl Snapshot {
     }
 
     /// Sets the store's clock. For tests and wrappers that let a clock go wrong.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// snapshot.set_clock(now.before(Duration::from_secs(3_600)));
+    /// // What was decided later than that is known, so a clock that steps back revives nothing.
+    /// let mut view = View::new(&snapshot);
+    /// assert!(view.pool(&standing).is_some());
+    /// assert_eq!(view.now(), now);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_clock(&mut self, clock: Timestamp) {
         self.clock = clock;
     }
@@ -113,6 +123,14 @@ impl Snapshot {
     }
 
     /// Sets the time before which operation records may have been purged.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// snapshot.set_operations_purged_before(now.after(Duration::from_secs(1)));
+    /// let answer = decide(&mut View::new(&snapshot), &command, &Policies::default());
+    /// assert_eq!(answer, Err(Rejection::OperationTooOld));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_operations_purged_before(&mut self, before: Timestamp) {
         self.operations_purged_before = before;
     }
@@ -141,12 +159,30 @@ impl Snapshot {
     }
 
     /// The tickets of an area that were free when the snapshot was taken, and that a decision has taken since.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let changes = decide(&mut View::new(&snapshot), &command, &Policies::default())?;
+    /// snapshot.apply(&changes);
+    /// assert_eq!(snapshot.taken_since(&stalls), [seat]);
+    /// assert_eq!(snapshot.free(&stalls), Some(&[][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn taken_since(&self, area: &AreaId) -> &[TicketId] {
         self.free.get(area).map(FreeList::taken).unwrap_or_default()
     }
 
     /// Adds the oldest expired holds of a pool or a customer. Insert the reservations' records too.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let lapsed = Lapsed { reservations: vec![reservation], more: false };
+    /// snapshot.insert_lapsed(LapsedOf::Pool(standing.clone()), lapsed.clone());
+    /// assert_eq!(snapshot.lapsed(&LapsedOf::Pool(standing)), Some(&lapsed));
+    /// assert_eq!(snapshot.all_lapsed().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn insert_lapsed(&mut self, of: LapsedOf, lapsed: Lapsed) {
         self.lapsed.insert(of, lapsed);
     }
@@ -182,6 +218,15 @@ impl Snapshot {
 
     /// Carries a decision out on the snapshot, so that the next command is decided after it. Versions stay as they
     /// were read: the whole batch is committed against them.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let changes = decide(&mut View::new(&snapshot), &command, &Policies::default())?;
+    /// snapshot.apply(&changes);
+    /// let owner = View::new(&snapshot).ticket(&seat).and_then(Ticket::owner);
+    /// assert_eq!(owner, Some(reservation));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply(&mut self, changes: &ChangeSet) {
         for (key, record) in &changes.writes {
             let versioned = self.records.entry(key.clone()).or_default();

@@ -37,6 +37,14 @@ impl Timestamp {
     }
 
     /// The time `duration` later. Stops at the end of the range instead of wrapping.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ticket_reservation::domain::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::EPOCH.after(Duration::from_millis(2)).as_micros(), 2_000);
+    /// assert_eq!(Timestamp::EPOCH.after(Duration::MAX).as_micros(), i64::MAX);
+    /// ```
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(micros(duration)))
@@ -49,6 +57,15 @@ impl Timestamp {
     }
 
     /// How much later this is than `earlier`; zero if it is not later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ticket_reservation::domain::Timestamp;
+    ///
+    /// let (early, late) = (Timestamp::from_micros(1), Timestamp::from_micros(4));
+    /// assert_eq!(late.since(early), Duration::from_micros(3));
+    /// assert_eq!(early.since(late), Duration::ZERO);
+    /// ```
     #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

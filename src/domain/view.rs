@@ -52,6 +52,15 @@ impl<'s> View<'s> {
 
     /// Decides best available for these tickets, which an earlier decision chose, instead of choosing anew. They are
     /// held only if they are still available.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let chosen = [seat];
+    /// let mut view = View::new(&snapshot).with_picked(&chosen);
+    /// assert_eq!(view.picked(), chosen);
+    /// assert!(decide(&mut view, &command, &Policies::default()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_picked(mut self, picked: &'s [TicketId]) -> Self {
         self.picked = picked;
@@ -84,6 +93,14 @@ impl<'s> View<'s> {
     }
 
     /// The records looked at, leaving none.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let mut view = View::new(&snapshot);
+    /// let _ = (view.event(), view.ticket(&seat));
+    /// assert_eq!(view.into_touched(), [RecordKey::Event, RecordKey::Ticket(seat)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_touched(self) -> Vec<RecordKey> {
         self.touched
@@ -96,6 +113,17 @@ impl<'s> View<'s> {
     }
 
     /// Whether expired holds were looked at of which the store has more. A refusal made without them does not count.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let lapsed = Lapsed { reservations: vec![reservation], more: true };
+    /// snapshot.insert_lapsed(LapsedOf::Pool(standing.clone()), lapsed);
+    /// let mut view = View::new(&snapshot);
+    /// assert_eq!(view.lapsed(&LapsedOf::Pool(standing.clone())), [reservation]);
+    /// assert!(view.has_more_lapsed());
+    /// assert_eq!(view.more_lapsed(), [LapsedOf::Pool(standing)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn has_more_lapsed(&self) -> bool {
         !self.more_lapsed.is_empty()
@@ -122,6 +150,13 @@ impl<'s> View<'s> {
     }
 
     /// A ticket.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let mut view = View::new(&snapshot);
+    /// assert!(view.ticket(&seat).is_some_and(|ticket| ticket.is_available(now)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ticket(&mut self, id: &TicketId) -> Option<&'s Ticket> {
         match self.look(RecordKey::Ticket(id.clone())) {
             Some(Record::Ticket(ticket)) => Some(ticket),
@@ -138,6 +173,13 @@ impl<'s> View<'s> {
     }
 
     /// What a customer has taken; nothing when there is no record.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// snapshot.insert(RecordKey::Allowance(alice.clone()), Versioned::ABSENT);
+    /// assert_eq!(View::new(&snapshot).allowance(&alice).taken(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn allowance(&mut self, customer: &CustomerId) -> Allowance {
         match self.look(RecordKey::Allowance(customer.clone())) {
             Some(Record::Allowance(allowance)) => allowance.clone(),
@@ -146,6 +188,15 @@ impl<'s> View<'s> {
     }
 
     /// A reservation, of whichever event.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let changes = decide(&mut View::new(&snapshot), &command, &Policies::default())?;
+    /// snapshot.apply(&changes);
+    /// let mut view = View::new(&snapshot);
+    /// assert!(view.reservation(reservation).is_some_and(|held| held.is_live_hold(now)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reservation(&mut self, id: ReservationId) -> Option<&'s Reservation> {
         match self.look(RecordKey::Reservation(id)) {
             Some(Record::Reservation(reservation)) => Some(reservation),
@@ -154,6 +205,15 @@ impl<'s> View<'s> {
     }
 
     /// A recorded operation, of whichever event, and when it was decided.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// assert_eq!(View::new(&snapshot).operation(operation), None);
+    /// let changes = decide(&mut View::new(&snapshot), &command, &Policies::default())?;
+    /// snapshot.apply(&changes);
+    /// assert!(View::new(&snapshot).operation(operation).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn operation(&mut self, id: OperationId) -> Option<(&'s OperationRecord, Timestamp)> {
         let key = RecordKey::Operation(id);
         let decided_at = self.snapshot.get(&key).map_or(Timestamp::EPOCH, |versioned| versioned.decided_at);
@@ -186,6 +246,15 @@ impl<'s> View<'s> {
 
     /// The free tickets of an area, best places first, without touching any of them: choosing among them depends on
     /// nothing but the tickets chosen.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let view = View::new(&snapshot);
+    /// assert_eq!(view.free(&stalls), [seat.clone()]);
+    /// assert!(view.peek_ticket(&seat).is_some());
+    /// assert!(view.touched().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn free(&self, area: &AreaId) -> &'s [TicketId] {
         self.snapshot.free(area).unwrap_or_default()
@@ -193,6 +262,16 @@ impl<'s> View<'s> {
 
     /// Touches the tickets of an area that decisions have taken since the snapshot: a refusal for want of free places
     /// is true only if they are committed.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let changes = decide(&mut View::new(&snapshot), &command, &Policies::default())?;
+    /// snapshot.apply(&changes);
+    /// let mut view = View::new(&snapshot);
+    /// view.touch_taken(&stalls);
+    /// assert_eq!(view.touched(), [RecordKey::Ticket(seat)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn touch_taken(&mut self, area: &AreaId) {
         for id in self.snapshot.taken_since(area) {
             self.ticket(id);

@@ -35,6 +35,23 @@ fn absolute(path: &Path) -> Result<PathBuf, SqliteError> {
 }
 
 /// Options of a [`SqliteRepository`].
+///
+/// Its setters, all at once:
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use ticket_reservation::adapters::{SystemClock, sqlite::SqliteRepository};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sale.db");
+/// let repository = SqliteRepository::builder(path)
+///     .busy_timeout(Duration::from_secs(2))
+///     .cache_kib(16 * 1024)
+///     .clock(Arc::new(SystemClock))
+///     .open()?;
+/// # let _ = repository;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SqliteRepositoryBuilder {
@@ -90,6 +107,20 @@ impl SqliteRepositoryBuilder {
 }
 
 /// Options of a [`SqliteLock`].
+///
+/// Its setter, in use:
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("leases.db");
+/// use ticket_reservation::adapters::sqlite::SqliteLock;
+///
+/// let lock = SqliteLock::builder(path, runtime).busy_timeout(Duration::from_millis(500)).open()?;
+/// let attempt = lock.acquire_all(&[LockKey::new("gala")?], Duration::from_secs(2)).await?;
+/// assert!(matches!(attempt, Attempt::Granted(_)));
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct SqliteLockBuilder {

@@ -41,6 +41,12 @@ impl SqliteLock {
     }
 
     /// The SQL that makes the tables of an empty file. [`open`](SqliteLockBuilder::open) runs it by itself.
+    ///
+    /// ```
+    /// use ticket_reservation::adapters::sqlite::SqliteLock;
+    ///
+    /// assert!(SqliteLock::schema_sql().contains("CREATE TABLE"));
+    /// ```
     #[must_use]
     pub fn schema_sql() -> &'static str {
         schema::LEASES.sql
@@ -54,7 +60,23 @@ impl SqliteLock {
 
     /// Waits until calls made before are done and the file is closed. Leases end with their TTL.
     ///
+    /// # Cancellation
+    ///
     /// Dropping the future closes the file all the same.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("leases.db");
+    /// use ticket_reservation::adapters::sqlite::SqliteLock;
+    ///
+    /// let lock = SqliteLock::builder(&path, runtime).open()?;
+    /// lock.close().await;
+    /// std::fs::remove_file(path)?;
+    #[doc = doc_end!()]
+    /// ```
     pub async fn close(self) {
         drop(self.thread);
         self.closed.wait().await;

@@ -46,6 +46,12 @@ impl SqliteRepository {
 
     /// The SQL that makes the tables of an empty file, with an explanation of each.
     /// [`open`](SqliteRepositoryBuilder::open) runs it by itself.
+    ///
+    /// ```
+    /// use ticket_reservation::adapters::sqlite::SqliteRepository;
+    ///
+    /// assert!(SqliteRepository::schema_sql().contains("CREATE TABLE"));
+    /// ```
     #[must_use]
     pub fn schema_sql() -> &'static str {
         schema::STORE.sql
@@ -60,7 +66,23 @@ impl SqliteRepository {
 
     /// Waits until calls made before are done and the file is closed.
     ///
+    /// # Cancellation
+    ///
     /// Dropping the future closes the file all the same.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sale.db");
+    /// use ticket_reservation::adapters::sqlite::SqliteRepository;
+    ///
+    /// let repository = SqliteRepository::builder(&path).open()?;
+    /// repository.close().await;
+    /// std::fs::remove_file(path)?; // No log beside it is left behind.
+    #[doc = doc_end!()]
+    /// ```
     pub async fn close(self) {
         drop((self.bookings, self.queries));
         for closed in self.closed {
