@@ -68,3 +68,32 @@ macro_rules! doc_snapshot {
 # let command = Command { event, operation, action: Action::Hold(hold) };"#
     };
 }
+
+/// After `doc_on_sale`: the harness of a lock that lives in one process.
+#[cfg(feature = "conformance")]
+macro_rules! doc_harness {
+    () => {
+        r#"# use ticket_reservation::adapters::memory::MemoryLock;
+# use ticket_reservation::conformance::{self, *};
+# struct Harness(Arc<dyn Runtime>);
+# struct Locks(MemoryLock);
+# #[async_trait::async_trait]
+# impl LockHarness for Harness {
+#     async fn fresh(&self) -> Result<Box<dyn LockSpace>, HarnessError> {
+#         Ok(Box::new(Locks(MemoryLock::new(Arc::clone(&self.0)))))
+#     }
+#     fn runtime(&self) -> Arc<dyn Runtime> {
+#         Arc::clone(&self.0)
+#     }
+# }
+# #[async_trait::async_trait]
+# impl LockSpace for Locks {
+#     async fn open(&self) -> Result<Arc<dyn Lock>, HarnessError> {
+#         Ok(Arc::new(self.0.clone()))
+#     }
+#     fn worker(&self) -> Option<std::process::Command> {
+#         None
+#     }
+# }"#
+    };
+}

@@ -37,29 +37,15 @@ impl BookingService {
     /// # Example
     ///
     /// ```
-    /// # use std::{sync::Arc, time::Duration};
+    #[doc = doc_on_sale!()]
     /// # use futures_util::StreamExt;
-    /// # use ticket_reservation::adapters::memory::MemoryRepository;
-    /// # use ticket_reservation::booking::BookingService;
-    /// # use ticket_reservation::domain::{CreateEvent, EventId};
-    /// # #[cfg(feature = "tokio")]
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use ticket_reservation::adapters::tokio::TokioRuntime;
-    /// # let runtime = Arc::new(TokioRuntime::current()?);
-    /// # let service = BookingService::builder(Arc::new(MemoryRepository::new()), runtime).build()?;
-    /// # let event = EventId::new("gala")?;
-    /// # let _ = service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await?;
     /// let mut changes = service.follow(&event, 0, Duration::from_millis(100));
     /// while let Some(change) = changes.next().await {
     ///     let change = change?;
     ///     println!("{}: {:?} is {:?} now", change.sequence, change.key, change.record);
     /// #   break;
     /// }
-    /// # Ok(())
-    /// # }
-    /// # #[cfg(not(feature = "tokio"))]
-    /// # fn main() {}
+    #[doc = doc_end!()]
     /// ```
     #[must_use]
     pub fn follow(

@@ -74,6 +74,20 @@ impl fmt::Display for CaseReport {
 }
 
 /// What came of a suite, case by case. Its [`Display`](fmt::Display) prints a line for each.
+///
+/// ```
+#[doc = doc_on_sale!()]
+#[doc = doc_harness!()]
+/// let settings = Settings::new().seed(7).only(|case| case == "leases::a_released_key_is_free");
+/// let report = conformance::lock_with(Harness(runtime), &settings).await;
+/// println!("{report}");
+/// assert!(report.is_passed());
+/// assert_eq!((report.failed().count(), report.skipped().count(), report.seed()), (0, 0, 7));
+/// for case in report.cases() {
+///     println!("{}: {:?} in {:?} {:?}", case.name(), case.verdict(), case.took(), case.notes());
+/// }
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use = "a report that nobody looks at finds nothing"]
 pub struct Report {

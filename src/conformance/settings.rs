@@ -17,9 +17,14 @@ const CASE_TIME_MAX: Duration = Duration::from_secs(120);
 /// Which cases of a suite are run, and how.
 ///
 /// ```
+/// use std::time::Duration;
 /// use ticket_reservation::conformance::Settings;
 ///
-/// let settings = Settings::new().seed(7).only(|case| case.starts_with("races::"));
+/// let settings = Settings::new()
+///     .seed(7)
+///     .only(|case| case.starts_with("races::"))
+///     .on_case(|case| println!("{case}"))
+///     .case_time_max(Duration::from_secs(30));
 /// # let _ = settings;
 /// ```
 #[derive(Clone)]

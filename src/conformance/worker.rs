@@ -44,6 +44,12 @@ impl From<Failure> for WorkerError {
 
 /// Whether this process was started as a worker, by [`Store::worker`](super::Store::worker) or
 /// [`LockSpace::worker`](super::LockSpace::worker).
+///
+/// ```
+/// use ticket_reservation::conformance::is_worker;
+///
+/// assert!(!is_worker()); // Started by hand.
+/// ```
 #[must_use]
 pub fn is_worker() -> bool {
     std::env::var_os(WORKER_JOB).is_some()
@@ -52,6 +58,13 @@ pub fn is_worker() -> bool {
 /// This very program as another process, for [`Store::worker`](super::Store::worker) and
 /// [`LockSpace::worker`](super::LockSpace::worker). Its `main` runs a [`Runner`](super::Runner), which hands `address` to
 /// the harness's `join`.
+///
+/// ```
+/// use ticket_reservation::conformance::this_program;
+///
+/// let worker = this_program("sale.db");
+/// assert_eq!(worker.get_envs().count(), 1);
+/// ```
 #[must_use]
 pub fn this_program(address: impl AsRef<OsStr>) -> Command {
     // The first argument is the program's path where the system cannot tell it.

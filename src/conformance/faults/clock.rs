@@ -26,6 +26,19 @@ impl ClockOffset {
 }
 
 /// A repository whose store's clock can be set. What a load brings along is chosen by the right clock all the same.
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::conformance::faults::{ClockOffset, SkewedClock};
+///
+/// let offset = ClockOffset::new();
+/// let wrong = SkewedClock::new(Arc::clone(service.repository()), offset.clone());
+/// offset.set_micros(-3_600_000_000);
+/// let request = LoadRequest { event, records: vec![], free_in: vec![] };
+/// let right_time = service.repository().load(&request).await?.clock();
+/// assert!(wrong.load(&request).await?.clock() < right_time);
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone)]
 pub struct SkewedClock {
     inner: Arc<dyn Repository>,

@@ -23,6 +23,23 @@ pub enum Landing {
 /// # Clone
 ///
 /// A clone shares the plan and what is still on its way.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::conformance::faults::{Landing, LateCommit};
+///
+/// let store = LateCommit::new(Arc::new(MemoryRepository::new()));
+/// let service = BookingService::builder(Arc::new(store.clone()), runtime).build()?;
+/// store.after_unknown(|| println!("an answer was lost"));
+/// store.arm(Landing::BeforeTheAnswer);
+/// // The service asks the store again, and finds the event created.
+/// let receipt = service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await?;
+/// assert!(receipt.repeated);
+/// assert!(store.land().await?.is_empty());
+#[doc = doc_end!()]
+/// ```
 #[derive(Clone)]
 pub struct LateCommit {
     inner: Arc<dyn Repository>,
@@ -64,6 +81,10 @@ impl LateCommit {
     /// # Errors
     ///
     /// [`StoreError`] of the repository inside.
+    ///
+    /// # Cancellation
+    ///
+    /// What has not landed by then may never do so.
     pub async fn land(&self) -> Result<Vec<GroupOutcome>, StoreError> {
         let statements = std::mem::take(&mut self.plan().under_way);
         self.carry_out(statements).await

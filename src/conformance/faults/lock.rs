@@ -6,6 +6,18 @@ use async_trait::async_trait;
 use crate::ports::{Attempt, Extended, Lease, Lock, LockError, LockKey, LockToken, Released, Runtime};
 
 /// A lock that lies: it grants everything to everyone. With it, sales must be slower at worst, never wrong.
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::conformance::faults::GrantsAll;
+///
+/// let lock = GrantsAll::new(runtime);
+/// for _ in 0..2 {
+///     let attempt = lock.acquire_all(&[LockKey::new("gala")?], Duration::from_secs(2)).await?;
+///     assert!(matches!(attempt, Attempt::Granted(_)));
+/// }
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone)]
 pub struct GrantsAll {
     runtime: Arc<dyn Runtime>,

@@ -9,6 +9,21 @@ use crate::ports::{Group, GroupOutcome, LoadRequest, Repository, StoreError};
 /// # Clone
 ///
 /// A clone shares the failures that are still to come.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::conformance::faults::FailsInPassing;
+///
+/// let store = FailsInPassing::new(Arc::new(MemoryRepository::new()));
+/// let service = BookingService::builder(Arc::new(store.clone()), runtime).build()?;
+/// store.fail_loads(1);
+/// store.fail_commits(2);
+/// // The service tries again by itself.
+/// service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await?;
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone)]
 pub struct FailsInPassing {
     inner: Arc<dyn Repository>,

@@ -82,11 +82,29 @@ const CASES: &[Case<LockBench>] = cases![
 ];
 
 /// Runs the whole suite, case by case.
+///
+/// # Cancellation
+///
+/// No further case is begun; the one at work may run on in the background.
 pub async fn lock(harness: impl LockHarness + 'static) -> Report {
     lock_with(harness, &Settings::new()).await
 }
 
 /// Runs the suite with settings: some cases only, a given seed.
+///
+/// # Cancellation
+///
+/// As [`lock()`].
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+#[doc = doc_harness!()]
+/// let settings = Settings::new().only(|case| case == "leases::a_released_key_is_free");
+/// conformance::lock_with(Harness(runtime), &settings).await.assert_passed();
+#[doc = doc_end!()]
+/// ```
 pub async fn lock_with(harness: impl LockHarness + 'static, settings: &Settings) -> Report {
     let harness = Arc::new(harness);
     let runtime = harness.runtime();
@@ -103,6 +121,12 @@ pub async fn lock_with(harness: impl LockHarness + 'static, settings: &Settings)
 }
 
 /// The names of the suite's cases, in the order in which they run.
+///
+/// ```
+/// use ticket_reservation::conformance::lock_cases;
+///
+/// assert!(lock_cases().contains(&"leases::a_released_key_is_free"));
+/// ```
 #[must_use]
 pub fn lock_cases() -> Vec<&'static str> {
     CASES.iter().map(|case| case.name).collect()

@@ -200,11 +200,19 @@ const CASES: &[Case<RepositoryBench>] = cases![
 ];
 
 /// Runs the whole suite, case by case.
+///
+/// # Cancellation
+///
+/// No further case is begun; the one at work may run on in the background.
 pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
     repository_with(harness, &Settings::new()).await
 }
 
 /// Runs the suite with settings: some cases only, a given seed.
+///
+/// # Cancellation
+///
+/// As [`repository()`].
 pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {
     let harness = Arc::new(harness);
     let runtime = harness.runtime();
@@ -219,6 +227,12 @@ pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings
 }
 
 /// The names of the suite's cases, in the order in which they run.
+///
+/// ```
+/// use ticket_reservation::conformance::repository_cases;
+///
+/// assert!(repository_cases().contains(&"idempotency::a_repeated_success_is_the_same_success"));
+/// ```
 #[must_use]
 pub fn repository_cases() -> Vec<&'static str> {
     CASES.iter().map(|case| case.name).collect()
