@@ -80,6 +80,21 @@ pub fn this_program(address: impl AsRef<OsStr>) -> Command {
 /// # Errors
 ///
 /// [`WorkerError`] when it was not started as a worker, or when the store or the service fails.
+///
+/// # Cancellation
+///
+/// The job stays undone, and the case that started the process fails.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::conformance::worker;
+///
+/// // The suite has not started this process.
+/// assert!(worker(Arc::new(MemoryRepository::new()), runtime).await.is_err());
+#[doc = doc_end!()]
+/// ```
 pub async fn worker(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) -> Result<(), WorkerError> {
     Ok(fight(repository, runtime).await?)
 }
@@ -90,6 +105,22 @@ pub async fn worker(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) 
 /// # Errors
 ///
 /// [`WorkerError`] when it was not started as a worker, or when the lock fails.
+///
+/// # Cancellation
+///
+/// The job stays undone, and the case that started the process fails.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::adapters::memory::MemoryLock;
+/// use ticket_reservation::conformance::lock_worker;
+///
+/// // The suite has not started this process.
+/// assert!(lock_worker(Arc::new(MemoryLock::new(runtime.clone())), runtime).await.is_err());
+#[doc = doc_end!()]
+/// ```
 pub async fn lock_worker(lock: Arc<dyn Lock>, runtime: Arc<dyn Runtime>) -> Result<(), WorkerError> {
     Ok(take_turns(lock, runtime).await?)
 }

@@ -120,6 +120,14 @@ impl Lines {
     }
 
     /// How many places these lines are: one for each ticket, and the quantities.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{Lines, PoolId, TicketId};
+    ///
+    /// let lines = Lines::merge([TicketId::new("A-12")?], [(PoolId::new("standing")?, 2)])?;
+    /// assert_eq!(lines.places(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn places(&self) -> u32 {
         self.checked_places().unwrap_or(u32::MAX)

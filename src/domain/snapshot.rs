@@ -141,6 +141,13 @@ impl Snapshot {
     }
 
     /// A record; `None` when it was not read.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// assert!(snapshot.get(&RecordKey::Operation(operation)).is_some_and(|read| *read == Versioned::ABSENT));
+    /// assert_eq!(snapshot.get(&RecordKey::Allowance(alice)), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn get(&self, key: &RecordKey) -> Option<&Versioned> {
         self.records.get(key)

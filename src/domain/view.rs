@@ -107,6 +107,15 @@ impl<'s> View<'s> {
     }
 
     /// The records that the snapshot lacks. A decision made without them does not count.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// // The limit of a customer was not read.
+    /// let mut view = View::new(&snapshot);
+    /// let _ = view.allowance(&alice);
+    /// assert_eq!(view.missing(), [RecordKey::Allowance(alice)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn missing(&self) -> &[RecordKey] {
         &self.missing
@@ -142,6 +151,14 @@ impl<'s> View<'s> {
     }
 
     /// The event's record.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let mut view = View::new(&snapshot);
+    /// assert_eq!(view.event_id(), &command.event);
+    /// assert_eq!(view.event().map(|event| event.state), Some(EventState::OnSale));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn event(&mut self) -> Option<&'s Event> {
         match self.look(RecordKey::Event) {
             Some(Record::Event(event)) => Some(event),
@@ -165,6 +182,13 @@ impl<'s> View<'s> {
     }
 
     /// A pool.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// let mut view = View::new(&snapshot);
+    /// assert_eq!(view.pool(&standing).map(Pool::free), Some(200));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pool(&mut self, id: &PoolId) -> Option<&'s Pool> {
         match self.look(RecordKey::Pool(id.clone())) {
             Some(Record::Pool(pool)) => Some(pool),

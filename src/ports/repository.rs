@@ -163,6 +163,8 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// The example [above](Repository) loads, decides and commits.
     async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError>;
 
     /// Writes groups of decisions about one event, each whole or not at all, and answers for each in the same order.
@@ -176,6 +178,12 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`]. With `Transient` and `Permanent` no group was written; with `Unknown` each may have been, or may
     /// still be.
+    ///
+    /// # Cancellation
+    ///
+    /// The outcome is unknown, as after an error of kind `Unknown`.
+    ///
+    /// The example [above](Repository) commits a decision.
     async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError>;
 
     /// Lists tickets in ascending order of their ids.
@@ -257,8 +265,8 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`ChangesError::Truncated`] when rows after `after` are purged; [`ChangesError::Store`] when the store fails, never of
-    /// kind `Unknown`.
+    /// [`ChangesError::Truncated`] when rows after `after` are purged; [`ChangesError::Store`] when the store fails,
+    /// never of kind `Unknown`.
     ///
     /// # Example
     ///

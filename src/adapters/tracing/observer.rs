@@ -7,6 +7,17 @@ use crate::ports::{Observation, Observer, Reply};
 const TARGET: &str = "ticket_reservation";
 
 /// Writes every observation to `tracing`.
+///
+/// ```
+#[doc = doc_on_sale!()]
+/// use ticket_reservation::adapters::tracing::TracingObserver;
+///
+/// let service = BookingService::builder(Arc::new(MemoryRepository::new()), runtime)
+///     .observer(Arc::new(TracingObserver))
+///     .build()?;
+/// # let _ = service;
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TracingObserver;
 

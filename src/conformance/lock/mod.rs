@@ -85,7 +85,7 @@ const CASES: &[Case<LockBench>] = cases![
 ///
 /// # Cancellation
 ///
-/// No further case is begun; the one at work may run on in the background.
+/// No further case is begun, and the one at work is stopped.
 pub async fn lock(harness: impl LockHarness + 'static) -> Report {
     lock_with(harness, &Settings::new()).await
 }

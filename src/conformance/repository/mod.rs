@@ -203,7 +203,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
 ///
 /// # Cancellation
 ///
-/// No further case is begun; the one at work may run on in the background.
+/// No further case is begun, and the one at work is stopped.
 pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
     repository_with(harness, &Settings::new()).await
 }
