@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::rules::{MOMENT, UNTIL, World, command, confirm, hold, id, operation};
+use common::rules::{MOMENT, UNTIL, World, cancel, command, confirm, hold, id, operation, release, transfer};
 use common::sim::START;
 use common::world::{customer, event, lines, millis, seconds, tickets};
 use ticket_reservation::domain::{
@@ -43,18 +43,6 @@ fn reservation(receipt: &Receipt) -> &Reservation {
 #[track_caller]
 fn assert_repeats(world: &World, n: u8, action: Action, first: &Receipt) {
     assert_eq!(repeat(world, n, action), Receipt { repeated: true, ..first.clone() });
-}
-
-fn release() -> Action {
-    Action::Release { reservation: id(1), customer: customer("ann") }
-}
-
-fn cancel() -> Action {
-    Action::Cancel { reservation: id(1), customer: customer("ann") }
-}
-
-fn transfer() -> Action {
-    Action::Transfer(Transfer { reservation: id(1), from: customer("ann"), to: customer("zoe") })
 }
 
 /// Ann holds A1; the operation records that tests use do not exist.

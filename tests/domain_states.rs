@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::rules::{MOMENT, UNTIL, World, id, pool_after, state_after, written};
+use common::rules::{MOMENT, UNTIL, World, cancel, id, pool_after, release, state_after, transfer, written};
 use common::world::{customer, pool, record, seconds};
 use ticket_reservation::domain::{
     Action, EventId, Lapsed, LapsedOf, Pool, Record, RecordKey, Rejection, Reservation, ReservationState, Ticket,
-    TicketState, Timestamp, Transfer, View, expire,
+    TicketState, Timestamp, View, expire,
 };
 
 const HELD: ReservationState = ReservationState::Held { until: UNTIL };
@@ -28,18 +28,6 @@ fn extend() -> Action {
 
 fn confirm() -> Action {
     common::rules::confirm("ann")
-}
-
-fn release() -> Action {
-    Action::Release { reservation: id(1), customer: customer("ann") }
-}
-
-fn cancel() -> Action {
-    Action::Cancel { reservation: id(1), customer: customer("ann") }
-}
-
-fn transfer() -> Action {
-    Action::Transfer(Transfer { reservation: id(1), from: customer("ann"), to: customer("zoe") })
 }
 
 #[test]

@@ -1,6 +1,4 @@
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
 use super::backoff::{Backoff, Stall};
 use super::core::Core;
@@ -12,6 +10,7 @@ use super::locks::Locks;
 use super::queue::EventQueue;
 use super::request::Request;
 use super::slots::Slots;
+use super::yield_once::yield_once;
 use crate::domain::{AreaId, Record, RecordKey, Rejection, Snapshot, Timestamp};
 use crate::ports::{BoxFuture, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
 
@@ -43,6 +42,7 @@ pub(super) fn run(core: Arc<Core>, queue: Arc<EventQueue>) -> BoxFuture<'static,
         while let Some(batch) = batcher.next_batch() {
             batcher.round(batch, &mut locks).await;
             locks.give_up(&batcher.carried);
+            // Callers that were just answered ask for the next thing before the next batch is taken.
             yield_once().await;
         }
         drop(locks);
@@ -53,19 +53,6 @@ pub(super) fn run(core: Arc<Core>, queue: Arc<EventQueue>) -> BoxFuture<'static,
 fn sort_out<T: Ord>(items: &mut Vec<T>) {
     items.sort_unstable();
     items.dedup();
-}
-
-/// Lets callers that were just answered ask for the next thing before the next batch is taken.
-async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// When a batcher ends before its time (a panicking adapter, a runtime that stops), those who wait are told.

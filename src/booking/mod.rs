@@ -32,6 +32,7 @@ mod service;
 mod settle;
 mod slots;
 mod sweeper;
+mod yield_once;
 
 pub use builder::{BookingServiceBuilder, InvalidConfig};
 pub use config::{Contention, Limits, LockPolicy, LockScope};
@@ -41,3 +42,5 @@ pub use registry::Drained;
 pub use seat_map::SeatMap;
 pub use service::BookingService;
 pub use sweeper::Swept;
+#[cfg(feature = "conformance")]
+pub(crate) use yield_once::yield_once;

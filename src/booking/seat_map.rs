@@ -55,7 +55,9 @@ impl SeatMap {
         let through = feed_end(repository, event).await?;
         let mut map = Self { event: event.clone(), tickets: BTreeMap::new(), pools: BTreeMap::new(), through };
         map.read_tables(repository).await?;
-        while !map.update(repository).await?.is_empty() {}
+        // Up to what had happened by then, however fast others go on.
+        let end = feed_end(repository, event).await?;
+        while map.through < end && !map.update(repository).await?.is_empty() {}
         Ok(map)
     }
 

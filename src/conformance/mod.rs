@@ -11,11 +11,24 @@
 //! ```no_run
 //! # mod mine {
 //! #     pub use ticket_reservation::adapters::memory::MemoryRepository;
+//! #     use std::{sync::Arc, time::{Duration, Instant}};
+//! #     use ticket_reservation::{adapters::SystemClock, domain::Timestamp, ports::{BoxFuture, Clock, Runtime}};
 //! #     #[derive(Debug)]
-//! #     pub struct Runtime;
+//! #     struct Smol;
+//! #     impl Clock for Smol {
+//! #         fn now(&self) -> Instant { Instant::now() }
+//! #         fn unix_time(&self) -> Timestamp { SystemClock.unix_time() }
+//! #     }
+//! #     impl Runtime for Smol {
+//! #         fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+//! #             Box::pin(async move { drop(smol::Timer::after(time).await) })
+//! #         }
+//! #         fn spawn(&self, task: BoxFuture<'static, ()>) { smol::spawn(task).detach() }
+//! #         fn random(&self) -> u64 { rand::random() }
+//! #     }
 //! #     pub fn new_folder() -> std::io::Result<std::path::PathBuf> { Ok(std::env::temp_dir()) }
 //! #     pub fn open(path: &std::ffi::OsStr) -> std::io::Result<MemoryRepository> { Ok(MemoryRepository::new()) }
-//! #     pub fn runtime() -> std::sync::Arc<dyn ticket_reservation::ports::Runtime> { unimplemented!() }
+//! #     pub fn runtime() -> Arc<dyn Runtime> { Arc::new(Smol) }
 //! # }
 //! use std::{ffi::OsStr, path::PathBuf, process::{Command, ExitCode}, sync::Arc};
 //!

@@ -1,14 +1,13 @@
 //! A store may be busy: `Transient` is a legal answer to every call.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::booking::yield_once;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
     Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
@@ -45,25 +44,12 @@ impl Patient {
     }
 }
 
-/// An answer from memory is there at once; others get their turn all the same, as they do beside a store that is asked
-/// over a wire.
-async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 macro_rules! patiently {
     ($self:ident, $call:expr) => {{
         let mut tried = 0;
         loop {
             let answer = $call.await;
+            // An answer from memory is there at once; others get their turn all the same, as beside a store over a wire.
             yield_once().await;
             if !$self.asks_again(answer.as_ref().err(), &mut tried).await {
                 return answer;

@@ -129,6 +129,19 @@ pub(crate) fn confirm(who: &str) -> Action {
     Action::Confirm { reservation: id(1), customer: customer(who) }
 }
 
+/// What Ann does to her reservation.
+pub(crate) fn release() -> Action {
+    Action::Release { reservation: id(1), customer: customer("ann") }
+}
+
+pub(crate) fn cancel() -> Action {
+    Action::Cancel { reservation: id(1), customer: customer("ann") }
+}
+
+pub(crate) fn transfer() -> Action {
+    Action::Transfer(Transfer { reservation: id(1), from: customer("ann"), to: customer("zoe") })
+}
+
 /// Everything that a customer can do to a reservation.
 pub(crate) fn actions(who: &str) -> Vec<Action> {
     let (reservation, customer) = (id(1), customer(who));

@@ -85,7 +85,7 @@ impl SqliteRepositoryBuilder {
         self
     }
 
-    /// Opens the file, creates it and its tables if there are none, and starts the thread.
+    /// Opens the file, creates it and its tables if there are none, and starts the threads.
     ///
     /// This blocks the calling thread: for some milliseconds, and for at most a few times the busy timeout while others
     /// keep the file busy.

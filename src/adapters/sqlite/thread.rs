@@ -1,6 +1,6 @@
 //! The thread that owns a connection.
 //!
-//! SQLite blocks, and a connection is used by one thread at a time: each open store has one thread of its own, which
+//! SQLite blocks, and a connection is used by one thread at a time: each connection has a thread of its own, which
 //! carries calls out in the order of their arrival. At most [`CALLS_MAX`] of them wait in front of it; one more is
 //! refused at once. A call whose caller has gone keeps its place until its turn, and is left out then.
 
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use super::error::{Fault, SqliteError};
 
-/// Most calls that wait at once for the thread of one repository or lock, besides the one that it carries out. One more
+/// Most calls that wait at once for one thread of a repository or lock, besides the one that it carries out. One more
 /// fails at once, the repository's as transient: so many wait only when the file stays busy or the disk is slow.
 pub const CALLS_MAX: usize = 1_024;
 
