@@ -3,6 +3,8 @@
 mod system_clock;
 
 pub mod memory;
+#[cfg(feature = "redlock")]
+pub mod redlock;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "tokio")]

@@ -10,9 +10,8 @@ use super::locks::Locks;
 use super::queue::EventQueue;
 use super::request::Request;
 use super::slots::Slots;
-use super::yield_once::yield_once;
 use crate::domain::{AreaId, Record, RecordKey, Rejection, Snapshot, Timestamp};
-use crate::ports::{BoxFuture, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind};
+use crate::ports::{BoxFuture, LoadRequest, Observation, RuntimeExt, StoreError, StoreErrorKind, yield_once};
 
 /// Most loads of one round: one, and one more for each link in a chain of records that the first did not bring.
 const LOADS_MAX: usize = 16;

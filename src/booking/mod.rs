@@ -32,7 +32,6 @@ mod service;
 mod settle;
 mod slots;
 mod sweeper;
-mod yield_once;
 
 pub use builder::{BookingServiceBuilder, InvalidConfig};
 pub use config::{Contention, Limits, LockPolicy, LockScope};
@@ -42,5 +41,3 @@ pub use registry::Drained;
 pub use seat_map::SeatMap;
 pub use service::BookingService;
 pub use sweeper::Swept;
-#[cfg(feature = "conformance")]
-pub(crate) use yield_once::yield_once;

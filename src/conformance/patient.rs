@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::booking::yield_once;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
     Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
-    Runtime, Sequence, StoreError, StoreErrorKind, TicketQuery,
+    Runtime, Sequence, StoreError, StoreErrorKind, TicketQuery, yield_once,
 };
 
 /// How often a call is repeated, and how long after: at first at once nearly, then twice as long each time, up to the most.

@@ -9,6 +9,7 @@ mod queries;
 mod repository;
 mod runtime;
 mod store_error;
+mod yield_once;
 
 pub use lock::{Attempt, Extended, InvalidLockKey, Lease, Lock, LockError, LockKey, LockToken, Released};
 pub use observer::{NoObserver, Observation, Observer, Reply};
@@ -19,3 +20,4 @@ pub use queries::{
 pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, Purged, Repository, Write};
 pub use runtime::{BoxFuture, Clock, Runtime, RuntimeExt};
 pub use store_error::{ChangesError, StoreError, StoreErrorKind};
+pub(crate) use yield_once::yield_once;

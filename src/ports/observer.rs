@@ -101,6 +101,18 @@ pub enum Observation<'a> {
         /// How.
         error: &'a LockError,
     },
+    /// A node of a lock cannot be reached, or does not answer. It is tried again now and then.
+    LockNodeDown {
+        /// Its name.
+        node: &'a str,
+        /// Why.
+        error: &'a LockError,
+    },
+    /// A node of a lock that was down is back.
+    LockNodeUp {
+        /// Its name.
+        node: &'a str,
+    },
     /// Locking of contended records was switched on or off by how often they conflict.
     Adapted {
         /// The event.

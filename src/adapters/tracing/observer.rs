@@ -57,6 +57,10 @@ impl Observer for TracingObserver {
                 trace!(target: TARGET, %event, granted, contended, ?took, "locked");
             }
             Observation::LeaseLost { key } => warn!(target: TARGET, %key, "a lease was lost"),
+            Observation::LockNodeDown { node, error } => {
+                warn!(target: TARGET, node, error = *error as &dyn Error, "a node of the lock is down");
+            }
+            Observation::LockNodeUp { node } => debug!(target: TARGET, node, "a node of the lock is back"),
             Observation::LockFailed { error } => {
                 warn!(target: TARGET, error = *error as &dyn Error, "the lock failed");
             }

@@ -1,0 +1,61 @@
+//! What is sent to single nodes after a decision, in the background.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::server::{Answer, Ask, Link};
+use super::Engine;
+use crate::ports::LockToken;
+
+/// Gives back what a node has granted in vain, on the connection that it was granted on; if that has ended, once on the
+/// next one. What cannot be reached ends with its TTL.
+pub(super) struct Cleanup {
+    pub(super) node: usize,
+    pub(super) link: Arc<dyn Link>,
+    pub(super) asks: Arc<[Ask]>,
+}
+
+impl Cleanup {
+    pub(super) fn spawn(self, engine: &Arc<Engine>) {
+        let node = Arc::clone(&engine.nodes[self.node]);
+        engine.background.spawn(async move {
+            if self.link.ask(Arc::clone(&self.asks)).await.is_err() {
+                let _ = node.ask(self.asks).await;
+            }
+        });
+    }
+}
+
+/// Sets a key again on a node that has forgotten it, if it is absent there.
+pub(super) struct Heal {
+    pub(super) key: Arc<str>,
+    pub(super) token: LockToken,
+    /// When the key ends on the other nodes, at the earliest.
+    pub(super) until: Instant,
+    pub(super) link: Arc<dyn Link>,
+}
+
+impl Heal {
+    pub(super) fn spawn(self, engine: &Arc<Engine>) {
+        let ttl = self.until.saturating_duration_since(engine.runtime.now());
+        if ttl.as_millis() == 0 {
+            return;
+        }
+        // Before the caller can release it.
+        engine.unsettled.open(self.token);
+        let spawned = Arc::clone(engine);
+        engine.background.spawn(async move {
+            let is_released = || !spawned.unsettled.released_of(&self.token).is_empty();
+            if !is_released() {
+                let keys = vec![Arc::clone(&self.key)];
+                let set: Arc<[Ask]> = Arc::from([Ask::Acquire { keys, token: self.token, ttl }]);
+                let healed = self.link.ask(set).await;
+                if matches!(healed.as_deref(), Ok([Answer::Done])) && is_released() {
+                    let release: Arc<[Ask]> = Arc::from([Ask::Release { key: self.key, token: self.token }]);
+                    let _ = self.link.ask(release).await;
+                }
+            }
+            spawned.unsettled.close(&self.token);
+        });
+    }
+}

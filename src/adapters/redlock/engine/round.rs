@@ -1,0 +1,385 @@
+//! One round: what many callers ask goes to every node at once, and each ask is decided as soon as its votes decide it.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+
+use super::super::error::Vote;
+use super::super::server::{Answer, Ask, Link, ServerError};
+use super::Engine;
+use super::cleanup::{Cleanup, Heal};
+use super::node::Reply;
+use super::tally::{Acquired, Acquisition, Compared, Comparison, ComparisonVote};
+use super::verdict::{Answered, Verdict};
+use crate::ports::BoxFuture;
+
+/// What one caller asks, and where the answer goes.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) asks: Vec<Ask>,
+    pub(super) answer: oneshot::Sender<Answered>,
+}
+
+/// For how long a release goes on waiting for a node that does not answer: by then most locks have ended by themselves.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Round {
+    engine: Arc<Engine>,
+    asks: Arc<[Ask]>,
+    progress: Vec<Progress>,
+    requests: Vec<Waiting>,
+    /// Whose each ask is.
+    request_of: Vec<usize>,
+    started: Instant,
+    /// What each node has still to answer.
+    pending: Vec<Option<BoxFuture<'static, Result<Reply, ServerError>>>>,
+    /// Where the answers of a node came from.
+    links: Vec<Option<Arc<dyn Link>>>,
+    /// How many answers each node had given when the round began.
+    answers_then: Vec<u64>,
+    timeout: Option<(BoxFuture<'static, ()>, Instant)>,
+    was_stalled: bool,
+    undecided: usize,
+    /// What must be released where it was granted in vain, by node.
+    in_vain: Vec<Vec<Ask>>,
+}
+
+/// How far one ask is.
+enum Progress {
+    Acquiring(Acquisition),
+    Comparing(Comparison, Vec<Arc<dyn Link>>),
+    /// Decided. A lease that some node has not answered for is unsettled.
+    Decided {
+        verdict: Option<Verdict>,
+        holds: bool,
+        unsettled: bool,
+    },
+}
+
+struct Waiting {
+    asks: Range<usize>,
+    undecided: usize,
+    answer: Option<oneshot::Sender<Answered>>,
+}
+
+impl Round {
+    /// Nothing is sent before it is polled.
+    pub(super) fn new(engine: Arc<Engine>, requests: Vec<Request>) -> Self {
+        let nodes = engine.nodes.len();
+        let mut asks = Vec::with_capacity(requests.iter().map(|request| request.asks.len()).sum());
+        let mut waiting = Vec::with_capacity(requests.len());
+        let mut request_of = Vec::with_capacity(asks.capacity());
+        for (number, request) in requests.into_iter().enumerate() {
+            let first = asks.len();
+            asks.extend(request.asks);
+            let range = first..asks.len();
+            request_of.resize(asks.len(), number);
+            waiting.push(Waiting { undecided: range.len(), asks: range, answer: Some(request.answer) });
+        }
+        let progress: Vec<Progress> = asks
+            .iter()
+            .map(|ask| match ask {
+                Ask::Acquire { .. } => Progress::Acquiring(Acquisition::new(nodes)),
+                Ask::Extend { .. } | Ask::Release { .. } => Progress::Comparing(Comparison::new(nodes), Vec::new()),
+            })
+            .collect();
+        let asks: Arc<[Ask]> = Arc::from(asks);
+        let started = engine.runtime.now();
+        for ask in &*asks {
+            if let Ask::Release { key, token } = ask {
+                engine.unsettled.released(token, key);
+            }
+        }
+        let answers_then = engine.nodes.iter().map(|node| node.answers()).collect();
+        let pending = engine
+            .nodes
+            .iter()
+            .map(|node| -> Option<BoxFuture<'static, _>> { Some(Box::pin(Arc::clone(node).ask(Arc::clone(&asks)))) })
+            .collect();
+        let timeout = engine.node_timeout(longest_ttl(&asks));
+        let timeout = Some((engine.runtime.sleep(timeout), started + timeout));
+        Self {
+            undecided: asks.len(),
+            progress,
+            requests: waiting,
+            request_of,
+            started,
+            pending,
+            links: vec![None; nodes],
+            answers_then,
+            timeout,
+            was_stalled: false,
+            in_vain: vec![Vec::new(); nodes],
+            asks,
+            engine,
+        }
+    }
+
+    /// Whether every ask is decided.
+    pub(super) fn is_decided(&self) -> bool {
+        self.undecided == 0
+    }
+
+    /// Whether every node has answered or failed.
+    pub(super) fn is_over(&self) -> bool {
+        self.pending.iter().all(Option::is_none)
+    }
+
+    /// Takes what answers there are, and decides what they decide.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) {
+        for node in 0..self.pending.len() {
+            let Some(pending) = &mut self.pending[node] else { continue };
+            if let Poll::Ready(reply) = pending.poll_unpin(context) {
+                self.pending[node] = None;
+                self.replied(node, reply);
+            }
+        }
+        while let Some((timeout, _)) = &mut self.timeout
+            && !self.pending.iter().all(Option::is_none)
+            && timeout.poll_unpin(context).is_ready()
+        {
+            self.timed_out();
+        }
+        self.release_what_was_granted_in_vain();
+        self.answer_requests();
+    }
+
+    /// Goes on until every node has answered, or until nothing that was asked can still be in effect.
+    pub(super) async fn run_out(mut self) {
+        let patience = longest_ttl(&self.asks).unwrap_or(RELEASE_PATIENCE);
+        let left = (self.started + patience).saturating_duration_since(self.engine.runtime.now());
+        let mut end = self.engine.runtime.sleep(left);
+        std::future::poll_fn(|context| {
+            self.poll(context);
+            if self.is_over() { Poll::Ready(()) } else { end.poll_unpin(context) }
+        })
+        .await;
+    }
+
+    fn replied(&mut self, node: usize, reply: Result<Reply, ServerError>) {
+        match reply {
+            Ok(reply) if reply.answers.len() == self.asks.len() => {
+                self.links[node] = Some(Arc::clone(&reply.link));
+                for (ask, answer) in reply.answers.iter().enumerate() {
+                    self.answered(node, ask, answer, &reply);
+                }
+            }
+            Ok(_) => self.failed(node, &Vote::Unreachable(Arc::from("it gave another number of answers"))),
+            Err(ServerError::Closed(why)) => self.failed(node, &Vote::Unreachable(why)),
+            Err(ServerError::Refused(refusal)) => self.failed(node, &Vote::Refused(refusal)),
+        }
+    }
+
+    fn answered(&mut self, node: usize, ask: usize, answer: &Answer, reply: &Reply) {
+        match &mut self.progress[ask] {
+            Progress::Acquiring(acquisition) => {
+                acquisition.vote(node, vote_of(answer, reply.counts));
+            }
+            Progress::Comparing(comparison, absent) => {
+                let is_extension = matches!(self.asks[ask], Ask::Extend { .. });
+                comparison.vote(match answer {
+                    Answer::Done if is_extension && !reply.counts => ComparisonVote::Failed,
+                    Answer::Done => ComparisonVote::Done,
+                    Answer::Absent => {
+                        absent.push(Arc::clone(&reply.link));
+                        ComparisonVote::Absent
+                    }
+                    Answer::NotOwner => ComparisonVote::NotOwner,
+                    Answer::Held(_) | Answer::Refused(_) => ComparisonVote::Failed,
+                });
+            }
+            Progress::Decided { .. } => return self.answered_late(node, ask, answer, reply),
+        }
+        self.decide(ask);
+    }
+
+    /// A node gives none of the answers.
+    fn failed(&mut self, node: usize, vote: &Vote) {
+        for ask in 0..self.asks.len() {
+            match &mut self.progress[ask] {
+                Progress::Acquiring(acquisition) => acquisition.vote(node, vote.clone()),
+                Progress::Comparing(comparison, _) => comparison.vote(ComparisonVote::Failed),
+                Progress::Decided { .. } => continue,
+            }
+            self.decide(ask);
+        }
+    }
+
+    /// The nodes that have not answered count as failed. What they answer later is still looked at.
+    fn timed_out(&mut self) {
+        let Some((_, due)) = self.timeout.take() else { return };
+        let now = self.engine.runtime.now();
+        let patience = due.saturating_duration_since(self.started);
+        if !self.was_stalled && now.saturating_duration_since(due) > patience / 2 {
+            // It was this process that stood still. The answers may be here, and are read now.
+            self.was_stalled = true;
+            self.timeout = Some((self.engine.runtime.sleep(patience / 2), now + patience / 2));
+            return;
+        }
+        for node in 0..self.pending.len() {
+            if self.pending[node].is_some() {
+                self.engine.nodes[node].timed_out(self.answers_then[node]);
+                self.failed(node, &Vote::TimedOut);
+            }
+        }
+    }
+
+    fn decide(&mut self, ask: usize) {
+        let now = self.engine.runtime.now();
+        let pending = !self.is_over();
+        let (verdict, holds, absent) = match &mut self.progress[ask] {
+            Progress::Acquiring(acquisition) => {
+                let Some(acquired) = acquisition.decision() else { return };
+                let votes = std::mem::replace(acquisition, Acquisition::new(0)).into_votes();
+                let granted = granting(&votes);
+                let verdict = self.acquired(ask, acquired, votes, now);
+                let holds = matches!(verdict, Verdict::Granted { .. });
+                if !holds {
+                    for node in granted {
+                        self.in_vain[node].extend(releases(&self.asks[ask], self.asks[ask].keys()));
+                    }
+                }
+                (verdict, holds, Vec::new())
+            }
+            Progress::Comparing(comparison, absent) => {
+                let Some(compared) = comparison.decision() else { return };
+                let absent = std::mem::take(absent);
+                match (&self.asks[ask], compared) {
+                    (Ask::Extend { ttl, .. }, Compared::Done) => {
+                        let deadline = self.engine.deadline(self.started, *ttl);
+                        (Verdict::Done { deadline }, true, absent)
+                    }
+                    (_, Compared::Done) => (Verdict::Done { deadline: now }, false, Vec::new()),
+                    (_, Compared::Absent) => (Verdict::Absent, false, Vec::new()),
+                    (_, Compared::NotOwner) => (Verdict::NotOwner, false, Vec::new()),
+                    (_, Compared::Unknown) => (Verdict::Unknown, false, Vec::new()),
+                }
+            }
+            Progress::Decided { .. } => return,
+        };
+        let unsettled = holds && pending;
+        if unsettled {
+            self.engine.unsettled.open(*self.asks[ask].token());
+        }
+        for link in absent {
+            self.heal(ask, link);
+        }
+        self.progress[ask] = Progress::Decided { verdict: Some(verdict), holds, unsettled };
+        self.undecided -= 1;
+        self.requests[self.request_of[ask]].undecided -= 1;
+    }
+
+    fn acquired(&self, ask: usize, acquired: Acquired, votes: Vec<Vote>, now: Instant) -> Verdict {
+        let Ask::Acquire { ttl, .. } = &self.asks[ask] else { return Verdict::Unknown };
+        match acquired {
+            Acquired::Granted => {
+                let deadline = self.engine.deadline(self.started, *ttl);
+                if now < deadline {
+                    Verdict::Granted { deadline, votes }
+                } else {
+                    Verdict::TooLate { took: now.saturating_duration_since(self.started) }
+                }
+            }
+            Acquired::Contended { retry_after } => Verdict::Contended { retry_after, votes },
+            Acquired::NoQuorum => Verdict::NoQuorum { votes },
+        }
+    }
+
+    /// The ask was decided without this node.
+    fn answered_late(&mut self, node: usize, ask: usize, answer: &Answer, reply: &Reply) {
+        let Progress::Decided { holds, .. } = self.progress[ask] else { return };
+        match (&self.asks[ask], answer) {
+            (Ask::Acquire { keys, .. }, Answer::Done) if !holds => {
+                self.in_vain[node].extend(releases(&self.asks[ask], keys));
+            }
+            // What was released meanwhile was released after it was acquired, if on the same connection; else perhaps before.
+            (Ask::Acquire { token, .. }, Answer::Done)
+                if self.engine.nodes[node].generation() != Some(reply.generation) =>
+            {
+                let released = self.engine.unsettled.released_of(token);
+                self.in_vain[node].extend(releases(&self.asks[ask], &released));
+            }
+            (Ask::Extend { .. }, Answer::Absent) if holds => self.heal(ask, Arc::clone(&reply.link)),
+            _ => {}
+        }
+    }
+
+    /// A majority has confirmed a lease that one node has forgotten: it gets it back, for as long as it lasts elsewhere.
+    fn heal(&self, ask: usize, link: Arc<dyn Link>) {
+        let Ask::Extend { key, token, ttl } = &self.asks[ask] else { return };
+        let heal = Heal { key: Arc::clone(key), token: *token, until: self.started + *ttl, link };
+        heal.spawn(&self.engine);
+    }
+
+    fn release_what_was_granted_in_vain(&mut self) {
+        for node in 0..self.in_vain.len() {
+            if self.in_vain[node].is_empty() {
+                continue;
+            }
+            let asks = std::mem::take(&mut self.in_vain[node]);
+            if let Some(link) = &self.links[node] {
+                Cleanup { node, link: Arc::clone(link), asks: Arc::from(asks) }.spawn(&self.engine);
+            }
+        }
+    }
+
+    fn answer_requests(&mut self) {
+        for request in &mut self.requests {
+            if request.undecided > 0 {
+                continue;
+            }
+            let Some(answer) = request.answer.take() else { continue };
+            let asks = &self.asks[request.asks.clone()];
+            let verdicts = self.progress[request.asks.clone()].iter_mut().filter_map(|progress| match progress {
+                Progress::Decided { verdict, .. } => verdict.take(),
+                _ => None,
+            });
+            // Who has gone meanwhile gives back what it drops with the answer.
+            let _ = answer.send(Answered::new(Arc::clone(&self.engine), asks.iter().cloned().zip(verdicts).collect()));
+        }
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        for (ask, progress) in self.asks.iter().zip(&self.progress) {
+            if let Progress::Decided { unsettled: true, .. } = progress {
+                self.engine.unsettled.close(ask.token());
+            }
+        }
+    }
+}
+
+fn vote_of(answer: &Answer, counts: bool) -> Vote {
+    match answer {
+        Answer::Done if counts => Vote::Granted,
+        Answer::Done => Vote::Quarantined,
+        Answer::Held(remaining) => Vote::Held { remaining: *remaining },
+        Answer::Refused(refusal) => Vote::Refused(refusal.clone()),
+        Answer::Absent | Answer::NotOwner => Vote::Unreachable(Arc::from("it answered something else")),
+    }
+}
+
+/// The nodes that have granted.
+fn granting(votes: &[Vote]) -> Vec<usize> {
+    let is_grant = |vote: &Vote| matches!(vote, Vote::Granted | Vote::Quarantined);
+    votes.iter().enumerate().filter(|(_, vote)| is_grant(vote)).map(|(node, _)| node).collect()
+}
+
+/// Releases of an ask's keys.
+fn releases(ask: &Ask, keys: &[Arc<str>]) -> Vec<Ask> {
+    keys.iter().map(|key| Ask::Release { key: Arc::clone(key), token: *ask.token() }).collect()
+}
+
+fn longest_ttl(asks: &[Ask]) -> Option<Duration> {
+    asks.iter()
+        .filter_map(|ask| match ask {
+            Ask::Acquire { ttl, .. } | Ask::Extend { ttl, .. } => Some(*ttl),
+            Ask::Release { .. } => None,
+        })
+        .max()
+}

@@ -1,0 +1,60 @@
+//! What becomes of an ask, on its way to the caller.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::error::Vote;
+use super::super::server::Ask;
+use super::Engine;
+
+/// The decision of all nodes together.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Acquired until the deadline.
+    Granted { deadline: Instant, votes: Vec<Vote> },
+    /// Not acquired: others hold it.
+    Contended { retry_after: Duration, votes: Vec<Vote> },
+    /// Not acquired: too few nodes took part.
+    NoQuorum { votes: Vec<Vote> },
+    /// Acquired when nothing of the TTL was left, and given back.
+    TooLate { took: Duration },
+    /// Extended until the deadline, or released.
+    Done { deadline: Instant },
+    /// Not extended or released: it had ended.
+    Absent,
+    /// Not extended or released: others hold it.
+    NotOwner,
+    /// Whether it was extended or released is not known.
+    Unknown,
+}
+
+/// The verdicts on one caller's asks. Dropped before they were taken, it gives back what was acquired: its caller has gone.
+#[derive(Debug)]
+pub(super) struct Answered {
+    engine: Arc<Engine>,
+    verdicts: Vec<(Ask, Verdict)>,
+}
+
+impl Answered {
+    pub(super) fn new(engine: Arc<Engine>, verdicts: Vec<(Ask, Verdict)>) -> Self {
+        Self { engine, verdicts }
+    }
+
+    pub(super) fn take(mut self) -> Vec<(Ask, Verdict)> {
+        std::mem::take(&mut self.verdicts)
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        let granted = |(ask, verdict)| matches!(verdict, Verdict::Granted { .. }).then_some(ask);
+        let abandoned: Vec<Ask> = std::mem::take(&mut self.verdicts).into_iter().filter_map(granted).collect();
+        let releases: Vec<Ask> = abandoned
+            .iter()
+            .flat_map(|ask| ask.keys().iter().map(|key| Ask::Release { key: Arc::clone(key), token: *ask.token() }))
+            .collect();
+        if !releases.is_empty() {
+            self.engine.ask_in_background(releases);
+        }
+    }
+}

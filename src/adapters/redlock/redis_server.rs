@@ -1,0 +1,302 @@
+//! Redis servers, reached with the redis crate. No other file names it.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, Cmd, ConnectionAddr, InfoDict, RedisError, Value, cmd};
+use async_trait::async_trait;
+
+use super::check::Finding;
+use super::config::{Credentials, Given, InvalidConfig, RedlockBuilder, RefusedClient};
+use super::error::{Refusal, RefusalKind};
+use super::server::{Answer, Ask, Connected, Life, Link, Server, ServerError};
+use crate::ports::{BoxFuture, LockToken};
+
+const SCRIPT: &str = include_str!("script.lua");
+
+/// Most keys of one script, so that none keeps a server busy for long. One ask is never divided.
+const KEYS_PER_SCRIPT_MAX: usize = 256;
+
+/// For how long a health check sets its key.
+const CHECK_TTL: Duration = Duration::from_secs(1);
+
+impl RedlockBuilder {
+    /// A node by a client of the host's, with whatever it is set to: credentials, certificates, timeouts of TCP.
+    pub fn client(mut self, client: &Client) -> Self {
+        self.given.push(Given::Server(RedisServer::of(client)));
+        self
+    }
+}
+
+/// A node by its URL.
+pub(super) fn server(
+    url: &str,
+    credentials: Option<&Credentials>,
+    node: usize,
+) -> Result<Arc<dyn Server>, InvalidConfig> {
+    let unusable = |error: &RedisError| InvalidConfig::Url { node, why: error.category().to_owned() };
+    let client = Client::open(url).map_err(|error| unusable(&error))?;
+    let info = client.get_connection_info();
+    let client = match credentials {
+        Some(credentials) if info.redis_settings().password().is_none() => {
+            let mut settings = info.redis_settings().clone().set_password(&credentials.password);
+            if let (None, Some(user)) = (settings.username(), &credentials.user) {
+                settings = settings.set_username(user);
+            }
+            Client::open(info.clone().set_redis_settings(settings)).map_err(|error| unusable(&error))?
+        }
+        _ => client,
+    };
+    RedisServer::of(&client).map_err(|RefusedClient| InvalidConfig::UnverifiedTls { node })
+}
+
+struct RedisServer {
+    name: String,
+    client: Client,
+}
+
+impl RedisServer {
+    fn of(client: &Client) -> Result<Arc<dyn Server>, RefusedClient> {
+        let info = client.get_connection_info();
+        let database = match info.redis_settings().db() {
+            0 => String::new(),
+            database => format!("/{database}"),
+        };
+        let name = format!("{}{database}", info.addr());
+        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
+            if *insecure {
+                return Err(RefusedClient);
+            }
+            choose_crypto();
+        }
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let client = Client::open(info.clone().set_tcp_settings(tcp)).unwrap_or_else(|_| client.clone());
+        Ok(Arc::new(Self { name, client }))
+    }
+}
+
+/// TLS needs a provider of cryptography. Where the host has chosen none for its process, it is ring.
+fn choose_crypto() {
+    static CHOSEN: LazyLock<()> = LazyLock::new(|| {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // If the host chooses in this very moment, its choice stands.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+    });
+    LazyLock::force(&CHOSEN);
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisServer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Server for RedisServer {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn connect(&self) -> Result<Connected, ServerError> {
+        // The engine measures both times.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let mut connection =
+            self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(failure)?;
+        let load = cmd("SCRIPT").arg("LOAD").arg(SCRIPT).to_owned();
+        let hash = match send(&mut connection, &load).await? {
+            Value::BulkString(hash) => String::from_utf8(hash).ok(),
+            Value::SimpleString(hash) => Some(hash),
+            _ => None,
+        };
+        let hash = hash.ok_or_else(|| ServerError::Closed(Arc::from("it does not name the script")))?;
+        let life = info(&mut connection, "server").await?.and_then(|info| life(&info));
+        Ok(Connected { link: Arc::new(RedisLink { connection, hash: Arc::from(hash) }), life })
+    }
+}
+
+#[derive(Clone)]
+struct RedisLink {
+    connection: MultiplexedConnection,
+    hash: Arc<str>,
+}
+
+impl fmt::Debug for RedisLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisLink").finish_non_exhaustive()
+    }
+}
+
+impl Link for RedisLink {
+    fn ask(&self, asks: Arc<[Ask]>) -> BoxFuture<'static, Result<Vec<Answer>, ServerError>> {
+        let mut link = self.clone();
+        Box::pin(async move {
+            let scripts: Vec<&[Ask]> = scripts(&asks).collect();
+            if let [asks] = scripts[..] {
+                let script = link.script(asks);
+                let value = send(&mut link.connection, &script).await?;
+                return answers(asks, value);
+            }
+            let mut pipeline = ::redis::pipe();
+            for asks in &scripts {
+                pipeline.add_command(link.script(asks));
+            }
+            let count = scripts.len();
+            let values = link.connection.send_packed_commands(&pipeline, 0, count).await.map_err(failure)?;
+            let mut all = Vec::with_capacity(asks.len());
+            for (asks, value) in scripts.into_iter().zip(values) {
+                all.extend(answers(asks, value.extract_error().map_err(failure)?)?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn check(&self, key: Arc<str>) -> BoxFuture<'static, Result<Vec<Finding>, ServerError>> {
+        let mut link = self.clone();
+        Box::pin(async move {
+            let mut findings = Vec::new();
+            match info(&mut link.connection, "replication").await? {
+                None => findings.push(Finding::InfoNotPermitted),
+                Some(info) if info.get::<String>("role").is_some_and(|role| role != "master") => {
+                    findings.push(Finding::Replica);
+                }
+                Some(_) => {}
+            }
+            let memory = info(&mut link.connection, "memory").await?;
+            if let Some(policy) = memory.and_then(|info| info.get::<String>("maxmemory_policy"))
+                && policy != "noeviction"
+            {
+                findings.push(Finding::Eviction { policy: Arc::from(policy) });
+            }
+            let token = LockToken::from_bytes([0; 16]);
+            let asks = [
+                Ask::Acquire { keys: vec![Arc::clone(&key)], token, ttl: CHECK_TTL },
+                Ask::Extend { key: Arc::clone(&key), token, ttl: CHECK_TTL },
+                Ask::Release { key, token },
+            ];
+            let answers = match link.ask(Arc::from(asks)).await {
+                Ok(answers) => answers,
+                Err(ServerError::Refused(refusal)) => vec![Answer::Refused(refusal)],
+                Err(closed) => return Err(closed),
+            };
+            let refusal = answers.into_iter().find_map(|answer| match answer {
+                Answer::Refused(refusal) => Some(refusal),
+                _ => None,
+            });
+            // A replica says so already.
+            if let Some(refusal) = refusal.filter(|it| it.kind != RefusalKind::ReadOnly) {
+                findings.push(Finding::Refused(refusal));
+            }
+            Ok(findings)
+        })
+    }
+}
+
+impl RedisLink {
+    /// The script with these asks, by its hash.
+    fn script(&self, asks: &[Ask]) -> Cmd {
+        let mut script = cmd("EVALSHA");
+        script.arg(&*self.hash).arg(asks.iter().map(|ask| ask.keys().len()).sum::<usize>());
+        for key in asks.iter().flat_map(Ask::keys) {
+            script.arg(&**key);
+        }
+        for ask in asks {
+            let (name, ttl) = match ask {
+                Ask::Acquire { ttl, .. } => ("A", *ttl),
+                Ask::Extend { ttl, .. } => ("E", *ttl),
+                Ask::Release { .. } => ("R", Duration::ZERO),
+            };
+            let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+            script.arg(name).arg(ask.keys().len()).arg(ask.token().as_bytes()).arg(ttl_ms);
+        }
+        script
+    }
+}
+
+/// The asks, in parts of which each is one script.
+fn scripts(asks: &[Ask]) -> impl Iterator<Item = &[Ask]> {
+    let mut rest = asks;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut keys = 0;
+        let fits = rest.iter().take_while(|ask| {
+            keys += ask.keys().len();
+            keys <= KEYS_PER_SCRIPT_MAX
+        });
+        let (script, others) = rest.split_at(fits.count().max(1));
+        rest = others;
+        Some(script)
+    })
+}
+
+/// What the script said to each ask.
+fn answers(asks: &[Ask], value: Value) -> Result<Vec<Answer>, ServerError> {
+    let odd = || ServerError::Closed(Arc::from("it answered something else"));
+    let Value::Array(values) = value else { return Err(odd()) };
+    if values.len() != asks.len() {
+        return Err(odd());
+    }
+    let answer = |(ask, value): (&Ask, Value)| match (ask, value) {
+        (_, Value::BulkString(code)) => Ok(Answer::Refused(refusal(&String::from_utf8_lossy(&code)))),
+        (_, Value::SimpleString(code)) => Ok(Answer::Refused(refusal(&code))),
+        (Ask::Acquire { .. }, Value::Int(0)) | (Ask::Extend { .. } | Ask::Release { .. }, Value::Int(1)) => {
+            Ok(Answer::Done)
+        }
+        (Ask::Acquire { .. }, Value::Int(held)) => {
+            Ok(Answer::Held(u64::try_from(held).ok().map(|held| Duration::from_millis(held.saturating_sub(1)))))
+        }
+        (_, Value::Int(0)) => Ok(Answer::Absent),
+        (_, Value::Int(_)) => Ok(Answer::NotOwner),
+        _ => Err(odd()),
+    };
+    asks.iter().zip(values).map(answer).collect()
+}
+
+/// An error's code, as some versions put a sign before it.
+fn refusal(code: &str) -> Refusal {
+    Refusal::from_code(code.trim_start_matches('-'))
+}
+
+async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, ServerError> {
+    let value = connection.send_packed_command(command).await.and_then(Value::extract_error);
+    value.map_err(failure)
+}
+
+/// A section of INFO. `None` when the user may not ask for it.
+async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<Option<InfoDict>, ServerError> {
+    match send(connection, cmd("INFO").arg(section)).await {
+        Ok(value) => Ok(::redis::from_redis_value(value).ok()),
+        Err(ServerError::Refused(refusal)) if refusal.kind == RefusalKind::Permission => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn life(info: &InfoDict) -> Option<Life> {
+    let run_id: String = info.get("run_id")?;
+    let uptime: u64 = info.get("uptime_in_seconds")?;
+    Some(Life { run_id: Arc::from(run_id), uptime: Duration::from_secs(uptime) })
+}
+
+/// What an error of the redis crate means. Texts of servers are not repeated, beyond their codes.
+fn failure(error: RedisError) -> ServerError {
+    match error.code() {
+        // The script must be loaded again, which every new connection begins with.
+        Some("NOSCRIPT") => ServerError::Closed(Arc::from("it has forgotten the script")),
+        Some(code) => ServerError::Refused(refusal(code)),
+        None if error.kind() == ::redis::ErrorKind::AuthenticationFailed => {
+            ServerError::Refused(Refusal::from_code("WRONGPASS"))
+        }
+        None => ServerError::Closed(Arc::from(describe(&error))),
+    }
+}
+
+fn describe(error: &RedisError) -> String {
+    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {
+        Some(io) => io.to_string(),
+        None => error.category().to_owned(),
+    }
+}
