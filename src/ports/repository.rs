@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::queries::{Availability, Change, ReservationQuery, Sequence, TicketQuery};
+use super::queries::{Availability, Change, PoolQuery, ReservationQuery, Sequence, TicketQuery};
 use super::store_error::{ChangesError, StoreError};
 use crate::domain::{
     AreaId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp,
@@ -205,8 +205,7 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// ```
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError>;
 
-    /// Lists an event's pools with their versions, in ascending order of their ids. An event has at most
-    /// [`PAGE_MAX`](crate::ports::PAGE_MAX) pools.
+    /// Lists pools with their versions, in ascending order of their ids.
     ///
     /// # Errors
     ///
@@ -217,14 +216,22 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// ```
     #[doc = doc_on_sale!()]
     #[doc = doc_held!()]
-    /// for (id, version, pool) in service.repository().pools(&event).await? {
-    ///     println!("{id}: {} of {} free, version {version}", pool.free(), pool.capacity);
+    /// let mut query = PoolQuery { event, after: None, limit: 100 };
+    /// loop {
+    ///     let page = service.repository().pools(&query).await?;
+    ///     let Some((last, ..)) = page.last() else { break };
+    ///     query.after = Some(last.clone());
+    ///     for (id, version, pool) in page {
+    ///         println!("{id}: {} of {} free, version {version}", pool.free(), pool.capacity);
+    ///     }
     /// }
+    /// # assert_eq!(query.after, Some(standing));
     #[doc = doc_end!()]
     /// ```
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
 
-    /// How much of an event is free: one consistent read. Of an unknown event nothing is.
+    /// How much of an event is free: one consistent read. Of an unknown event nothing is. It MUST be complete, and is not
+    /// paged: a row for each area and each pool, a few dozen bytes and their id each.
     ///
     /// # Errors
     ///
@@ -337,8 +344,8 @@ impl<T: Repository + ?Sized> Repository for Arc<T> {
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
         (**self).tickets(query).await
     }
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        (**self).pools(event).await
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        (**self).pools(query).await
     }
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
         (**self).availability(event).await

@@ -100,7 +100,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
     }
     queries {
         tickets_are_listed_in_order_page_by_page,
-        pools_are_listed_in_order,
+        pools_are_listed_in_order_page_by_page,
         reservations_are_listed_by_event_and_customer,
         lists_are_of_one_event,
         unknown_events_have_nothing,
@@ -114,6 +114,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
     pages {
         a_page_of_nothing_is_empty,
         a_page_is_never_longer_than_the_longest,
+        what_is_free_is_counted_on_more_than_a_page,
     }
     areas {
         the_free_tickets_of_an_area_are_complete,
