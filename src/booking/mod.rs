@@ -14,6 +14,7 @@ mod adaptive;
 mod answer;
 mod backoff;
 mod batcher;
+mod blocks;
 mod builder;
 mod config;
 mod core;
@@ -34,6 +35,7 @@ mod slots;
 mod sweeper;
 mod yield_once;
 
+pub use blocks::{BlockReport, RefusedTicket};
 pub use builder::{BookingServiceBuilder, InvalidConfig};
 pub use config::{Contention, Limits, LockPolicy, LockScope};
 pub use error::{BookingError, OutcomeUnknown};
