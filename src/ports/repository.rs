@@ -98,8 +98,8 @@ pub struct Purged {
 ///
 /// # Cancellation
 ///
-/// Dropping the future of `commit` leaves its outcome unknown. Dropping any other future has no effect on the
-/// store. Neither MUST break later calls.
+/// Dropping the future of `commit` leaves its outcome unknown, and that of `purge` leaves open whether the step was done.
+/// Dropping any other future has no effect on the store. None MUST break later calls.
 ///
 /// # Sharing
 ///
@@ -164,6 +164,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`], never of kind `Unknown`.
     ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    ///
     /// The example [above](Repository) loads, decides and commits.
     async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError>;
 
@@ -192,6 +196,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`], never of kind `Unknown`.
     ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    ///
     /// # Example
     ///
     /// ```
@@ -210,6 +218,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
     ///
     /// # Example
     ///
@@ -237,6 +249,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`], never of kind `Unknown`.
     ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    ///
     /// # Example
     ///
     /// ```
@@ -254,6 +270,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
     ///
     /// # Example
     ///
@@ -274,6 +294,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`ChangesError::Truncated`] when rows after `after` are purged; [`ChangesError::Store`] when the store fails,
     /// never of kind `Unknown`.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
     ///
     /// # Example
     ///
@@ -298,6 +322,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`], never of kind `Unknown`.
     ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    ///
     /// # Example
     ///
     /// ```
@@ -320,6 +348,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`]. After `Unknown`, calling again is harmless.
+    ///
+    /// # Cancellation
+    ///
+    /// The step may be done or not; calling again is harmless.
     ///
     /// # Example
     ///

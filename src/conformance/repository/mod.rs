@@ -205,6 +205,18 @@ const CASES: &[Case<RepositoryBench>] = cases![
 /// # Cancellation
 ///
 /// No further case is begun, and the one at work is stopped.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+#[doc = doc_harness!()]
+/// let report = conformance::repository(Harness(runtime)).await;
+/// report.assert_passed();
+/// // This store lives in one process.
+/// assert!(report.skipped().all(|case| case.name().starts_with("processes::")));
+#[doc = doc_end!()]
+/// ```
 pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
     repository_with(harness, &Settings::new()).await
 }
@@ -214,6 +226,17 @@ pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
 /// # Cancellation
 ///
 /// As [`repository()`].
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+#[doc = doc_harness!()]
+/// let settings = Settings::new().only(|case| case.starts_with("names::"));
+/// let report = conformance::repository_with(Harness(runtime), &settings).await;
+/// assert_eq!((report.cases().len(), report.is_passed()), (3, true));
+#[doc = doc_end!()]
+/// ```
 pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {
     let harness = Arc::new(harness);
     let runtime = harness.runtime();
