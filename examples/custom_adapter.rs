@@ -21,8 +21,8 @@ use ticket_reservation::domain::{
 };
 use ticket_reservation::ports::{
     AreaAvailability, Availability, Change, ChangesError, Clock, Group, GroupOutcome, LAPSED_MAX, LoadRequest,
-    PAGE_MAX, PoolAvailability, Purged, Repository, ReservationFilter, ReservationQuery, Runtime, Sequence, StoreError,
-    TicketQuery, Write,
+    PAGE_MAX, PoolAvailability, PoolQuery, Purged, Repository, ReservationFilter, ReservationQuery, Runtime, Sequence,
+    StoreError, TicketQuery, Write,
 };
 
 // ---- the adapter
@@ -208,8 +208,12 @@ impl Repository for Notebook {
         Ok(rows.take(query.limit.min(PAGE_MAX)).collect())
     }
 
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        Ok(self.pages().pools(event).map(|(id, row, pool)| (id.clone(), row.version, pool.clone())).collect())
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        let pages = self.pages();
+        let is_wanted = |id: &PoolId| query.after.as_ref().is_none_or(|after| id > after);
+        let found = pages.pools(&query.event).filter(|(id, ..)| is_wanted(id));
+        let rows = found.map(|(id, row, pool)| (id.clone(), row.version, pool.clone()));
+        Ok(rows.take(query.limit.min(PAGE_MAX)).collect())
     }
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {

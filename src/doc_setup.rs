@@ -69,7 +69,7 @@ macro_rules! doc_snapshot {
     };
 }
 
-/// After `doc_on_sale`: the harness of a lock that lives in one process.
+/// After `doc_on_sale`: the harness of locks and stores that live in one process.
 #[cfg(feature = "conformance")]
 macro_rules! doc_harness {
     () => {
@@ -89,6 +89,25 @@ macro_rules! doc_harness {
 # #[async_trait::async_trait]
 # impl LockSpace for Locks {
 #     async fn open(&self) -> Result<Arc<dyn Lock>, HarnessError> {
+#         Ok(Arc::new(self.0.clone()))
+#     }
+#     fn worker(&self) -> Option<std::process::Command> {
+#         None
+#     }
+# }
+# struct InMemory(MemoryRepository);
+# #[async_trait::async_trait]
+# impl RepositoryHarness for Harness {
+#     async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError> {
+#         Ok(Box::new(InMemory(MemoryRepository::new())))
+#     }
+#     fn runtime(&self) -> Arc<dyn Runtime> {
+#         Arc::clone(&self.0)
+#     }
+# }
+# #[async_trait::async_trait]
+# impl Store for InMemory {
+#     async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError> {
 #         Ok(Arc::new(self.0.clone()))
 #     }
 #     fn worker(&self) -> Option<std::process::Command> {

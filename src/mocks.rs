@@ -25,8 +25,8 @@ use mockall::mock;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp};
 use crate::ports::{
     Attempt, Availability, BoxFuture, Change, ChangesError, Clock, Extended, Group, GroupOutcome, Lease, LoadRequest,
-    Lock, LockError, LockKey, Observation, Observer, Purged, Released, Repository, ReservationQuery, Runtime, Sequence,
-    StoreError, TicketQuery,
+    Lock, LockError, LockKey, Observation, Observer, PoolQuery, Purged, Released, Repository, ReservationQuery,
+    Runtime, Sequence, StoreError, TicketQuery,
 };
 
 /// The mocking library, in the version that the mocks are made with.
@@ -42,7 +42,7 @@ mock! {
         async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError>;
         async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError>;
         async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError>;
-        async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
+        async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
         async fn availability(&self, event: &EventId) -> Result<Availability, StoreError>;
         async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError>;
         async fn changes(

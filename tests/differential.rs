@@ -19,7 +19,7 @@ use ticket_reservation::domain::{
     Place, Policies, PoolId, Receipt, Rejection, ReservationId, TicketId, Timestamp, Transfer,
 };
 use ticket_reservation::ports::{
-    Change, Clock, PAGE_MAX, Repository, ReservationFilter, ReservationQuery, TicketQuery,
+    Change, Clock, PAGE_MAX, PoolQuery, Repository, ReservationFilter, ReservationQuery, TicketQuery,
 };
 
 const SEEDS: u64 = 12;
@@ -200,10 +200,11 @@ async fn state(store: &dyn Repository, event: &EventId) -> State {
             reservations.push(format!("{:?}", store.reservations(&query).await.unwrap()));
         }
     }
+    let pools = PoolQuery { event: event.clone(), after: None, limit: PAGE_MAX };
     State {
         tickets,
         reservations,
-        pools: format!("{:?}", store.pools(event).await.unwrap()),
+        pools: format!("{:?}", store.pools(&pools).await.unwrap()),
         availability: format!("{:?}", store.availability(event).await.unwrap()),
         feed: store.changes(event, 0, PAGE_MAX).await.unwrap(),
         seat_map: SeatMap::read(store, event).await.unwrap(),

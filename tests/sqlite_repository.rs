@@ -451,7 +451,10 @@ async fn lists_come_in_pages_ordered_by_id() {
     query = ReservationQuery { customer: Some(customer("ann")), after: Some(reservation_id(0)), ..query };
     assert_eq!(ids(f.repository.reservations(&query).await.unwrap()), [2, 4].map(reservation_id));
 
-    assert_eq!(f.repository.pools(&event_id()).await.unwrap(), [(pool_id(), 1, Pool::with_capacity(9))]);
+    let mut query = PoolQuery { event: event_id(), after: None, limit: 1 };
+    assert_eq!(f.repository.pools(&query).await.unwrap(), [(pool_id(), 1, Pool::with_capacity(9))]);
+    query.after = Some(pool_id());
+    assert_eq!(f.repository.pools(&query).await.unwrap(), []);
 }
 
 #[tokio::test]

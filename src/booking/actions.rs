@@ -226,7 +226,8 @@ impl BookingService {
         self.reserve(event, operation, Action::Transfer(transfer)).await
     }
 
-    /// Takes available tickets off sale, all or none of them.
+    /// Takes available tickets off sale, all or none of them; at most [`LINES_MAX`](crate::domain::LINES_MAX).
+    /// [`block_many`](Self::block_many) takes any number.
     ///
     /// # Errors
     ///
@@ -255,7 +256,8 @@ impl BookingService {
         self.act(event, operation, Action::Block { tickets, reason }).await
     }
 
-    /// Puts blocked tickets on sale again, all or none of them.
+    /// Puts blocked tickets on sale again, all or none of them; at most [`LINES_MAX`](crate::domain::LINES_MAX).
+    /// [`unblock_many`](Self::unblock_many) takes any number.
     ///
     /// # Errors
     ///

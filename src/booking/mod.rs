@@ -14,6 +14,7 @@ mod adaptive;
 mod answer;
 mod backoff;
 mod batcher;
+mod blocks;
 mod builder;
 mod config;
 mod core;
@@ -33,6 +34,7 @@ mod settle;
 mod slots;
 mod sweeper;
 
+pub use blocks::{BlockReport, RefusedTicket};
 pub use builder::{BookingServiceBuilder, InvalidConfig};
 pub use config::{Contention, Limits, LockPolicy, LockScope};
 pub use error::{BookingError, OutcomeUnknown};

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{EventId, Pool, PoolId, Record, RecordKey, Ticket, TicketId};
-use crate::ports::{Change, ChangesError, PAGE_MAX, Repository, Sequence, TicketQuery};
+use crate::ports::{Change, ChangesError, PAGE_MAX, PoolQuery, Repository, Sequence, TicketQuery};
 
 /// An event's tickets and pools, kept up to date by its change feed: what a host draws a seat map from.
 ///
@@ -154,8 +154,14 @@ impl SeatMap {
     }
 
     async fn read_tables(&mut self, repository: &dyn Repository) -> Result<(), ChangesError> {
-        for (id, version, pool) in repository.pools(&self.event).await? {
-            self.pools.insert(id, (version, pool));
+        loop {
+            let after = self.pools.last_key_value().map(|(id, _)| id.clone());
+            let query = PoolQuery { event: self.event.clone(), after, limit: PAGE_MAX };
+            let page = repository.pools(&query).await?;
+            if page.is_empty() {
+                break;
+            }
+            self.pools.extend(page.into_iter().map(|(id, version, pool)| (id, (version, pool))));
         }
         loop {
             let after = self.tickets.last_key_value().map(|(id, _)| id.clone());

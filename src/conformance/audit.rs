@@ -20,7 +20,7 @@ pub(super) async fn bookings_and_pools(bench: &RepositoryBench, event: &EventId)
 
 async fn check_tables(bench: &RepositoryBench, event: &EventId, clock_is_right: bool) -> Checked {
     let tickets = bench.tickets(event).await?;
-    let pools = bench.repository.pools(event).await?;
+    let pools = bench.pools(event).await?;
     let reservations = bench.reservations(event).await?;
     let clock = bench.clock().await?;
     let by_id: BTreeMap<_, &Reservation> = reservations.iter().map(|(_, it)| (it.id, it)).collect();
@@ -93,7 +93,7 @@ pub(super) async fn feed(bench: &RepositoryBench, event: &EventId) -> Checked {
     let mut listed: BTreeSet<RecordKey> = BTreeSet::new();
     let tickets = bench.tickets(event).await?.into_iter();
     let tickets = tickets.map(|(id, version, it)| (RecordKey::Ticket(id), (version, Record::Ticket(it))));
-    let pools = bench.repository.pools(event).await?.into_iter();
+    let pools = bench.pools(event).await?.into_iter();
     let pools = pools.map(|(id, version, it)| (RecordKey::Pool(id), (version, Record::Pool(it))));
     let reservations = bench.reservations(event).await?.into_iter();
     let reservations =

@@ -12,6 +12,55 @@ use crate::ports::{Lock, Repository, Runtime};
 pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes stores for the [`repository`](super::repository()) suite.
+///
+/// # Cancellation
+///
+/// A case that takes too long drops what it waits for, and its store after that.
+///
+/// # Example
+///
+/// ```
+/// # use std::{process::Command, sync::Arc};
+/// # use async_trait::async_trait;
+/// # use ticket_reservation::adapters::memory::MemoryRepository;
+/// # use ticket_reservation::conformance::{HarnessError, RepositoryHarness, Settings, Store, repository_with};
+/// # use ticket_reservation::ports::{Repository, Runtime};
+/// struct Harness(Arc<dyn Runtime>);
+/// struct InMemory(MemoryRepository);
+///
+/// #[async_trait]
+/// impl RepositoryHarness for Harness {
+///     async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError> {
+///         Ok(Box::new(InMemory(MemoryRepository::new())))
+///     }
+///     fn runtime(&self) -> Arc<dyn Runtime> {
+///         Arc::clone(&self.0)
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl Store for InMemory {
+///     async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError> {
+///         Ok(Arc::new(self.0.clone()))
+///     }
+///     fn worker(&self) -> Option<Command> {
+///         None // no other process can open it
+///     }
+/// }
+///
+/// # #[cfg(feature = "tokio")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let runtime = Arc::new(ticket_reservation::adapters::tokio::TokioRuntime::current()?);
+/// let settings = Settings::new().only(|case| case.starts_with("writes::"));
+/// repository_with(Harness(runtime), &settings).await.assert_passed();
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "tokio"))]
+/// # fn main() {}
+/// ```
+///
+/// The [module](super) has one for a store that other processes can open too.
 #[async_trait]
 pub trait RepositoryHarness: Send + Sync {
     /// A fresh, empty store. Each case gets its own.
@@ -35,7 +84,11 @@ pub trait RepositoryHarness: Send + Sync {
     }
 }
 
-/// One store, for one case. It is dropped after its handles, which MAY delete it.
+/// One store, for one case. It is dropped after its handles, which MAY delete it. [`RepositoryHarness`] has an example.
+///
+/// # Cancellation
+///
+/// A case that takes too long drops what it waits for, and the store after that.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Another handle on the same store, sharing as little with the others as one in another process would.
@@ -54,7 +107,11 @@ pub trait Store: Send + Sync {
     fn worker(&self) -> Option<Command>;
 }
 
-/// Makes locks for the [`lock`](super::lock()) suite.
+/// Makes locks for the [`lock`](super::lock()) suite. The [module](super) has an example.
+///
+/// # Cancellation
+///
+/// A case that takes too long drops what it waits for, and its locks after that.
 #[async_trait]
 pub trait LockHarness: Send + Sync {
     /// A fresh lock space, of which nothing is held. Each case gets its own.
@@ -78,7 +135,11 @@ pub trait LockHarness: Send + Sync {
     }
 }
 
-/// One set of locks, for one case. It is dropped after its handles.
+/// One set of locks, for one case. It is dropped after its handles. The [module](super) has an example.
+///
+/// # Cancellation
+///
+/// A case that takes too long drops what it waits for, and the locks after that.
 #[async_trait]
 pub trait LockSpace: Send + Sync {
     /// Another handle on the same locks, as another process would have.

@@ -2,8 +2,8 @@
 
 use super::bench::RepositoryBench;
 use super::check::{Failure, ensure};
-use crate::domain::{EventId, Reservation, Ticket, TicketId};
-use crate::ports::{Change, PAGE_MAX, ReservationQuery, TicketQuery};
+use crate::domain::{EventId, Pool, PoolId, Reservation, Ticket, TicketId};
+use crate::ports::{Change, PAGE_MAX, PoolQuery, ReservationQuery, TicketQuery};
 
 impl RepositoryBench {
     pub(super) async fn tickets(&self, event: &EventId) -> Result<Vec<(TicketId, u64, Ticket)>, Failure> {
@@ -20,6 +20,18 @@ impl RepositoryBench {
             let page = self.repository.tickets(&query).await?;
             let Some((first, ..)) = page.first() else { return Ok(all) };
             ensure!(after.is_none_or(|after| *first > after), "a page of tickets starts again with {first}");
+            all.extend(page);
+        }
+    }
+
+    pub(super) async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, Failure> {
+        let mut all: Vec<(PoolId, u64, Pool)> = Vec::new();
+        loop {
+            let after = all.last().map(|(id, ..)| id.clone());
+            let query = PoolQuery { event: event.clone(), after: after.clone(), limit: PAGE_MAX };
+            let page = self.repository.pools(&query).await?;
+            let Some((first, ..)) = page.first() else { return Ok(all) };
+            ensure!(after.is_none_or(|after| *first > after), "a page of pools starts again with {first}");
             all.extend(page);
         }
     }

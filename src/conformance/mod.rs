@@ -6,46 +6,29 @@
 //! The suites fight over a small inventory, and over one lock, from several operating-system processes; the one for
 //! repositories without a lock, because a lock that works hides what a store does wrong. A [`Runner`] is the `main` of a
 //! test program that is both: the suites, and the processes that they start. This is the whole test file of a repository
-//! (`harness = false` in its `[[test]]` section):
+//! (`harness = false` in its `[[test]]` section), here of this crate's own in an SQLite file:
 //!
-//! ```no_run
-//! # mod mine {
-//! #     pub use ticket_reservation::adapters::memory::MemoryRepository;
-//! #     use std::{sync::Arc, time::{Duration, Instant}};
-//! #     use ticket_reservation::{adapters::SystemClock, domain::Timestamp, ports::{BoxFuture, Clock, Runtime}};
-//! #     #[derive(Debug)]
-//! #     struct Smol;
-//! #     impl Clock for Smol {
-//! #         fn now(&self) -> Instant { Instant::now() }
-//! #         fn unix_time(&self) -> Timestamp { SystemClock.unix_time() }
-//! #     }
-//! #     impl Runtime for Smol {
-//! #         fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-//! #             Box::pin(async move { drop(smol::Timer::after(time).await) })
-//! #         }
-//! #         fn spawn(&self, task: BoxFuture<'static, ()>) { smol::spawn(task).detach() }
-//! #         fn random(&self) -> u64 { rand::random() }
-//! #     }
-//! #     pub fn new_folder() -> std::io::Result<std::path::PathBuf> { Ok(std::env::temp_dir()) }
-//! #     pub fn open(path: &std::ffi::OsStr) -> std::io::Result<MemoryRepository> { Ok(MemoryRepository::new()) }
-//! #     pub fn runtime() -> Arc<dyn Runtime> { Arc::new(Smol) }
-//! # }
-//! use std::{ffi::OsStr, path::PathBuf, process::{Command, ExitCode}, sync::Arc};
+//! ```
+//! # #[cfg(all(feature = "sqlite", feature = "tokio"))]
+//! # mod test_file {
+//! use std::{ffi::OsStr, process::{Command, ExitCode}, sync::Arc};
 //!
 //! use async_trait::async_trait;
+//! use tempfile::TempDir;
+//! use ticket_reservation::adapters::{sqlite::SqliteRepository, tokio::TokioRuntime};
 //! use ticket_reservation::conformance::{HarnessError, RepositoryHarness, Runner, Store, this_program};
 //! use ticket_reservation::ports::{Repository, Runtime};
 //!
 //! struct Harness(Arc<dyn Runtime>);
-//! struct Folder(PathBuf);
+//! struct Folder(TempDir);
 //!
 //! #[async_trait]
 //! impl RepositoryHarness for Harness {
 //!     async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError> {
-//!         Ok(Box::new(Folder(mine::new_folder()?)))
+//!         Ok(Box::new(Folder(tempfile::tempdir()?)))
 //!     }
 //!     async fn join(&self, path: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
-//!         Ok(Arc::new(mine::open(path)?)) // in another process
+//!         Ok(Arc::new(SqliteRepository::builder(path).open()?)) // in another process
 //!     }
 //!     fn runtime(&self) -> Arc<dyn Runtime> {
 //!         Arc::clone(&self.0)
@@ -55,22 +38,30 @@
 //! #[async_trait]
 //! impl Store for Folder {
 //!     async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError> {
-//!         Ok(Arc::new(mine::open(self.0.as_os_str())?))
+//!         Ok(Arc::new(SqliteRepository::builder(self.0.path().join("store.db")).open()?))
 //!     }
 //!     fn worker(&self) -> Option<Command> {
-//!         Some(this_program(&self.0)) // `None` for a store that lives in one process
+//!         Some(this_program(self.0.path().join("store.db"))) // `None` for a store that lives in one process
 //!     }
 //! }
 //!
+//! # pub
 //! fn main() -> ExitCode {
-//!     Runner::new().repository("mine", Harness(mine::runtime())).skips_nothing().run()
+//!     let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+//!     let runtime = TokioRuntime::new(tokio.handle().clone());
+//!     Runner::new().repository("sqlite", Harness(Arc::new(runtime))).skips_nothing().run()
 //! }
+//! # }
+//! # #[cfg(all(feature = "sqlite", feature = "tokio"))]
+//! # fn main() -> std::process::ExitCode { test_file::main() }
+//! # #[cfg(not(all(feature = "sqlite", feature = "tokio")))]
+//! # fn main() {}
 //! ```
 //!
 //! A lock's looks the same, with [`LockHarness`], [`LockSpace`] and [`Runner::lock`]. Without a runner, in a test of
 //! libtest's, the one call is [`repository()`] or [`lock()`]:
 //!
-//! ```no_run
+//! ```
 //! # use ticket_reservation::adapters::memory::MemoryLock;
 //! use std::{process::Command, sync::Arc};
 //!
@@ -101,11 +92,17 @@
 //!     }
 //! }
 //!
-//! # async fn run(runtime: Arc<dyn Runtime>) {
+//! # #[cfg(feature = "tokio")]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = Arc::new(ticket_reservation::adapters::tokio::TokioRuntime::current()?);
 //! let report = conformance::lock(Harness(runtime)).await;
 //! println!("{report}");
 //! report.assert_passed();
+//! # Ok(())
 //! # }
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
 //! ```
 //!
 //! Its processes are started with [`Store::worker`] and [`LockSpace::worker`] all the same; such a process opens the store

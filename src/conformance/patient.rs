@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
-    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
-    Runtime, Sequence, StoreError, StoreErrorKind, TicketQuery, yield_once,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, PoolQuery, Purged, Repository,
+    ReservationQuery, Runtime, Sequence, StoreError, StoreErrorKind, TicketQuery, yield_once,
 };
 
 /// How often a call is repeated, and how long after: at first at once nearly, then twice as long each time, up to the most.
@@ -94,8 +94,8 @@ impl Repository for Patient {
         patiently!(self, self.inner.tickets(query))
     }
 
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        patiently!(self, self.inner.pools(event))
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        patiently!(self, self.inner.pools(query))
     }
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {

@@ -20,6 +20,21 @@ use super::worker::{WORKER_ADDRESS, WORKER_SUITE, WorkerError, is_worker, lock_w
 ///
 /// The thread that calls [`Runner::run`] only waits: the harness's runtime must run what it is told to spawn on threads
 /// of its own. That way an adapter that blocks is a failed case, and not the end of the program.
+///
+/// ```
+/// # use std::{process::ExitCode, sync::Arc};
+/// # use ticket_reservation::{adapters::memory::MemoryRepository, ports::*};
+#[doc = doc_harness!()]
+/// # #[cfg(feature = "tokio")]
+/// fn main() -> ExitCode {
+///     # use ticket_reservation::adapters::tokio::TokioRuntime;
+///     let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+///     let runtime = TokioRuntime::new(tokio.handle().clone());
+///     Runner::new().lock("memory", Harness(Arc::new(runtime))).run()
+/// }
+/// # #[cfg(not(feature = "tokio"))]
+/// # fn main() {}
+/// ```
 #[must_use = "nothing is tested before it runs"]
 pub struct Runner {
     arguments: Arguments,

@@ -83,14 +83,14 @@ pub enum Action {
     Transfer(Transfer),
     /// Takes available tickets off sale, all or none.
     Block {
-        /// Which tickets.
+        /// Which tickets, at most [`LINES_MAX`].
         tickets: Vec<TicketId>,
         /// Why.
         reason: BlockReason,
     },
     /// Puts blocked tickets on sale again, all or none.
     Unblock {
-        /// Which tickets.
+        /// Which tickets, at most [`LINES_MAX`].
         tickets: Vec<TicketId>,
     },
 }

@@ -56,6 +56,10 @@ pub struct Lapsed {
 /// let seat = TicketId::new("A-12")?;
 /// let place = Place { area: stalls.clone(), row: 1, number: 12 };
 /// let mut snapshot = Snapshot::new(EventId::new("gala")?, now);
+/// assert_eq!((snapshot.event().as_str(), snapshot.clock()), ("gala", now));
+/// // Nothing was purged, until somebody says so.
+/// assert!(snapshot.operations_purged_before() < Timestamp::EPOCH);
+///
 /// let ticket = Record::Ticket(Ticket::available(place.clone()));
 /// snapshot.insert(RecordKey::Ticket(seat.clone()), Versioned::new(1, now, ticket));
 /// snapshot.insert_free(stalls.clone(), [(seat.clone(), place)]);

@@ -23,7 +23,8 @@ use super::time::Timestamp;
 /// assert_eq!((view.event(), view.pool(&standing)), (None, None));
 /// assert_eq!(view.touched(), [RecordKey::Event]); // It was read: there is none.
 /// assert_eq!(view.missing(), [RecordKey::Pool(standing)]); // It was not read: nobody knows.
-/// assert_eq!(view.now(), now);
+/// assert_eq!((view.event_id(), view.now()), (snapshot.event(), now));
+/// assert_eq!(view.operations_purged_before(), snapshot.operations_purged_before());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

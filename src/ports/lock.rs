@@ -250,6 +250,10 @@ pub trait Lock: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`LockError`] when the lock's store fails; nothing stays locked longer than the TTL.
+    ///
+    /// # Cancellation
+    ///
+    /// What was granted and not returned is released at once or ends with the TTL.
     async fn acquire_all(&self, keys: &[LockKey], ttl: Duration) -> Result<Attempt<Vec<Lease>>, LockError>;
 
     /// Takes those keys that are free, without waiting, and answers for each in the same order.
@@ -257,6 +261,10 @@ pub trait Lock: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`LockError`] when the lock's store fails; nothing stays locked longer than the TTL.
+    ///
+    /// # Cancellation
+    ///
+    /// What was granted and not returned is released at once or ends with the TTL.
     async fn acquire_each(&self, keys: &[LockKey], ttl: Duration) -> Result<Vec<Attempt<Lease>>, LockError>;
 
     /// Moves the deadlines of leases to `ttl` from now, and answers for each in the same order.
@@ -264,6 +272,10 @@ pub trait Lock: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`LockError`] when the lock's store fails; the old deadlines stand.
+    ///
+    /// # Cancellation
+    ///
+    /// Whether they were extended is not known; the old deadlines stand.
     async fn extend(&self, leases: &mut [Lease], ttl: Duration) -> Result<Vec<Extended>, LockError>;
 
     /// Gives leases back, and answers for each in the same order.
@@ -271,6 +283,10 @@ pub trait Lock: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`LockError`] when the lock's store fails; what was not released ends with its TTL.
+    ///
+    /// # Cancellation
+    ///
+    /// What was not released ends with its TTL.
     async fn release(&self, leases: Vec<Lease>) -> Result<Vec<Released>, LockError>;
 }
 

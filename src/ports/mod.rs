@@ -14,8 +14,8 @@ mod yield_once;
 pub use lock::{Attempt, Extended, InvalidLockKey, Lease, Lock, LockError, LockKey, LockToken, Released};
 pub use observer::{NoObserver, Observation, Observer, Reply};
 pub use queries::{
-    AreaAvailability, Availability, Change, PAGE_MAX, PoolAvailability, ReservationFilter, ReservationQuery, Sequence,
-    TicketQuery,
+    AreaAvailability, Availability, Change, PAGE_MAX, PoolAvailability, PoolQuery, ReservationFilter, ReservationQuery,
+    Sequence, TicketQuery,
 };
 pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, Purged, Repository, Write};
 pub use runtime::{BoxFuture, Clock, Runtime, RuntimeExt};

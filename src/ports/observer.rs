@@ -151,8 +151,8 @@ pub enum Reply<'a> {
 /// be quick. One observer is shared by all of them.
 ///
 /// ```
+#[doc = doc_on_sale!()]
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use ticket_reservation::ports::{Observation, Observer, Reply};
 ///
 /// #[derive(Debug, Default)]
 /// struct Refusals(AtomicU64);
@@ -164,6 +164,14 @@ pub enum Reply<'a> {
 ///         }
 ///     }
 /// }
+///
+/// let refusals = Arc::new(Refusals::default());
+/// let service =
+///     BookingService::builder(Arc::new(MemoryRepository::new()), runtime).observer(refusals.clone()).build()?;
+/// let nothing = service.new_reservation_id();
+/// assert!(service.confirm(&event, service.new_operation_id(), nothing, alice).await.is_err());
+/// assert_eq!(refusals.0.load(Ordering::Relaxed), 1);
+#[doc = doc_end!()]
 /// ```
 pub trait Observer: Send + Sync + Debug {
     /// Something happened.

@@ -27,6 +27,17 @@ pub struct TicketQuery {
     pub limit: usize,
 }
 
+/// Which pools to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolQuery {
+    /// The event.
+    pub event: EventId,
+    /// Only pools after this id: the last one of the page before.
+    pub after: Option<PoolId>,
+    /// Most pools to return, at most [`PAGE_MAX`].
+    pub limit: usize,
+}
+
 /// Which reservations to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReservationQuery {
@@ -86,7 +97,8 @@ impl ReservationFilter {
     }
 }
 
-/// How much of an event is free, at one moment. Holds whose deadline has come count as available.
+/// How much of an event is free, at one moment: every area and every pool of it, however many. Holds whose deadline has
+/// come count as available.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Availability {
     /// The store's clock at that moment.

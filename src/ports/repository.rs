@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::queries::{Availability, Change, ReservationQuery, Sequence, TicketQuery};
+use super::queries::{Availability, Change, PoolQuery, ReservationQuery, Sequence, TicketQuery};
 use super::store_error::{ChangesError, StoreError};
 use crate::domain::{
     AreaId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp,
@@ -98,8 +98,8 @@ pub struct Purged {
 ///
 /// # Cancellation
 ///
-/// Dropping the future of `commit` leaves its outcome unknown. Dropping any other future has no effect on the
-/// store. Neither MUST break later calls.
+/// Dropping the future of `commit` leaves its outcome unknown, and that of `purge` leaves open whether the step was done.
+/// Dropping any other future has no effect on the store. None MUST break later calls.
 ///
 /// # Sharing
 ///
@@ -164,6 +164,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`], never of kind `Unknown`.
     ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    ///
     /// The example [above](Repository) loads, decides and commits.
     async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError>;
 
@@ -192,6 +196,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`], never of kind `Unknown`.
     ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    ///
     /// # Example
     ///
     /// ```
@@ -205,30 +213,45 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// ```
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError>;
 
-    /// Lists an event's pools with their versions, in ascending order of their ids. An event has at most
-    /// [`PAGE_MAX`](crate::ports::PAGE_MAX) pools.
+    /// Lists pools with their versions, in ascending order of their ids.
     ///
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
     ///
     /// # Example
     ///
     /// ```
     #[doc = doc_on_sale!()]
     #[doc = doc_held!()]
-    /// for (id, version, pool) in service.repository().pools(&event).await? {
-    ///     println!("{id}: {} of {} free, version {version}", pool.free(), pool.capacity);
+    /// let mut query = PoolQuery { event, after: None, limit: 100 };
+    /// loop {
+    ///     let page = service.repository().pools(&query).await?;
+    ///     let Some((last, ..)) = page.last() else { break };
+    ///     query.after = Some(last.clone());
+    ///     for (id, version, pool) in page {
+    ///         println!("{id}: {} of {} free, version {version}", pool.free(), pool.capacity);
+    ///     }
     /// }
+    /// # assert_eq!(query.after, Some(standing));
     #[doc = doc_end!()]
     /// ```
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError>;
 
-    /// How much of an event is free: one consistent read. Of an unknown event nothing is.
+    /// How much of an event is free: one consistent read. Of an unknown event nothing is. It MUST be complete, and is not
+    /// paged: a row for each area and each pool, a few dozen bytes and their id each.
     ///
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
     ///
     /// # Example
     ///
@@ -247,6 +270,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`], never of kind `Unknown`.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
     ///
     /// # Example
     ///
@@ -267,6 +294,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`ChangesError::Truncated`] when rows after `after` are purged; [`ChangesError::Store`] when the store fails,
     /// never of kind `Unknown`.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
     ///
     /// # Example
     ///
@@ -291,6 +322,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     ///
     /// [`StoreError`], never of kind `Unknown`.
     ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    ///
     /// # Example
     ///
     /// ```
@@ -313,6 +348,10 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`]. After `Unknown`, calling again is harmless.
+    ///
+    /// # Cancellation
+    ///
+    /// The step may be done or not; calling again is harmless.
     ///
     /// # Example
     ///
@@ -337,8 +376,8 @@ impl<T: Repository + ?Sized> Repository for Arc<T> {
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
         (**self).tickets(query).await
     }
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        (**self).pools(event).await
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        (**self).pools(query).await
     }
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
         (**self).availability(event).await

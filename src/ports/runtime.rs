@@ -59,6 +59,7 @@ pub trait Clock: Send + Sync + Debug {
 ///     let _ = done.send("done");
 /// }));
 /// assert_eq!(answer.await?, "done");
+/// assert_ne!(runtime.random(), runtime.random());
 #[doc = doc_end!()]
 /// ```
 pub trait Runtime: Clock {

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use futures_util::FutureExt;
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::domain::{PoolId, Reservation, ReservationId, ReservationState, Ticket, TicketId, TicketState};
-use ticket_reservation::ports::{PAGE_MAX, Repository, ReservationQuery, TicketQuery};
+use ticket_reservation::domain::{
+    Pool, PoolId, Reservation, ReservationId, ReservationState, Ticket, TicketId, TicketState,
+};
+use ticket_reservation::ports::{PAGE_MAX, PoolQuery, Repository, ReservationQuery, TicketQuery};
 
 use super::world::event;
 
@@ -13,6 +15,12 @@ pub(crate) fn all_tickets(store: &MemoryRepository) -> HashMap<TicketId, Ticket>
     let query = TicketQuery { event: event(), area: None, only_available: false, after: None, limit: PAGE_MAX };
     let rows = store.tickets(&query).now_or_never().unwrap().unwrap();
     rows.into_iter().map(|(id, _, ticket)| (id, ticket)).collect()
+}
+
+pub(crate) fn all_pools(store: &MemoryRepository) -> HashMap<PoolId, Pool> {
+    let query = PoolQuery { event: event(), after: None, limit: PAGE_MAX };
+    let rows = store.pools(&query).now_or_never().unwrap().unwrap();
+    rows.into_iter().map(|(id, _, pool)| (id, pool)).collect()
 }
 
 pub(crate) fn all_reservations(store: &MemoryRepository) -> HashMap<ReservationId, Reservation> {
@@ -50,7 +58,7 @@ pub(crate) fn audit(store: &MemoryRepository) {
             }
         }
     }
-    for (id, _, pool) in store.pools(&event()).now_or_never().unwrap().unwrap() {
+    for (id, pool) in all_pools(store) {
         assert!(pool.held + pool.booked <= pool.capacity, "{id}: {pool:?}");
         assert_eq!(counted.get(&id).copied().unwrap_or_default(), (pool.held, pool.booked), "{id}");
     }

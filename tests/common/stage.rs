@@ -15,8 +15,8 @@ use ticket_reservation::domain::{
 };
 use ticket_reservation::domain::{Ticket, TicketId};
 use ticket_reservation::ports::{
-    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
-    Sequence, StoreError, StoreErrorKind, TicketQuery,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, PoolQuery, Purged, Repository,
+    ReservationQuery, Sequence, StoreError, StoreErrorKind, TicketQuery,
 };
 
 /// What happens to one commit.
@@ -302,8 +302,8 @@ impl Repository for Stage {
         self.store.tickets(query).await
     }
 
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        self.store.pools(event).await
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        self.store.pools(query).await
     }
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {

@@ -12,7 +12,7 @@ use ticket_reservation::domain::{
 };
 use ticket_reservation::ports::{Clock, Group, GroupOutcome, LoadRequest, Repository, Runtime, RuntimeExt, Write};
 
-use super::audit::{all_reservations, all_tickets};
+use super::audit::{all_pools, all_reservations, all_tickets};
 use super::doubles::{Recorder, StoreClock};
 use super::sim::Sim;
 use super::stage::Stage;
@@ -196,8 +196,7 @@ impl Hall {
     }
 
     pub(crate) fn pool_row(&self, id: &str) -> Pool {
-        let pools = self.store.pools(&event()).now_or_never().unwrap().unwrap();
-        pools.into_iter().find(|(found, _, _)| *found == pool(id)).unwrap().2
+        all_pools(&self.store).remove(&pool(id)).unwrap()
     }
 
     pub(crate) fn reservation(&self, of: &Command) -> Option<Reservation> {

@@ -83,6 +83,8 @@ pub(crate) enum Fault {
     GivesAtLeastOne,
     /// Gives all rows that are asked for.
     KnowsNoLongestPage,
+    /// Lists the pools from the first one on, whatever page was asked for.
+    RepeatsThePools,
     /// Keeps times in milliseconds.
     RoundsTimes,
     /// Knows no time after the year 9999.

@@ -141,6 +141,7 @@ catches! {
     a_store_that_mixes_the_reservations_of_events: MixesReservations by ["queries::lists_are_of_one_event"];
     a_store_that_gives_a_row_too_many: GivesAtLeastOne by ["pages::a_page_of_nothing_is_empty"];
     a_store_that_knows_no_longest_page: KnowsNoLongestPage by ["pages::a_page_is_never_longer_than_the_longest"];
+    a_store_that_repeats_its_pools: RepeatsThePools by ["queries::pools_are_listed_in_order_page_by_page"];
     a_store_that_rounds_times: RoundsTimes by [
         "records::every_kind_of_record_is_read_as_it_was_written",
         "records::every_state_is_read_as_it_was_written",

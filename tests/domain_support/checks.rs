@@ -9,7 +9,7 @@ use ticket_reservation::domain::{
     Record, RecordKey, Reservation, ReservationId, ReservationState, Snapshot, Ticket, TicketId, TicketState,
     Timestamp,
 };
-use ticket_reservation::ports::{ChangesError, PAGE_MAX, Repository, ReservationQuery, TicketQuery};
+use ticket_reservation::ports::{ChangesError, PAGE_MAX, PoolQuery, Repository, ReservationQuery, TicketQuery};
 
 use super::hall::{CUSTOMERS, customer_id, reservation_id};
 use super::model::Status;
@@ -55,7 +55,8 @@ impl World {
         let query =
             TicketQuery { event: event.clone(), area: None, only_available: false, after: None, limit: PAGE_MAX };
         let tickets = at_once(self.repository.tickets(&query)).expect(of);
-        let pools = at_once(self.repository.pools(event)).expect(of);
+        let query = PoolQuery { event: event.clone(), after: None, limit: PAGE_MAX };
+        let pools = at_once(self.repository.pools(&query)).expect(of);
         let query =
             ReservationQuery { event: event.clone(), customer: None, state: None, after: None, limit: PAGE_MAX };
         let reservations = at_once(self.repository.reservations(&query)).expect(of);

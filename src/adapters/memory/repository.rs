@@ -11,8 +11,8 @@ use super::tables::Tables;
 use crate::adapters::SystemClock;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
-    Availability, Change, ChangesError, Clock, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository,
-    ReservationFilter, ReservationQuery, Sequence, StoreError, TicketQuery,
+    Availability, Change, ChangesError, Clock, Group, GroupOutcome, LoadRequest, PAGE_MAX, PoolQuery, Purged,
+    Repository, ReservationFilter, ReservationQuery, Sequence, StoreError, TicketQuery,
 };
 
 /// A repository in the memory of this process.
@@ -116,10 +116,10 @@ impl Repository for MemoryRepository {
         })
     }
 
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
         let tables = self.tables();
-        let pools = tables.events.get(event).map(|event| &event.pools);
-        let rows = pools.into_iter().flatten().take(PAGE_MAX);
+        let Some(event) = tables.events.get(&query.event) else { return Ok(Vec::new()) };
+        let rows = event.pools.range::<PoolId, _>(after(query.after.as_ref())).take(query.limit.min(PAGE_MAX));
         Ok(rows.map(|(id, row)| (id.clone(), row.version, row.content.clone())).collect())
     }
 

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, StatementStatus};
 
-use super::availability::AREAS;
+use super::availability::{AREAS, POOLS};
 use super::queries::{self, pools_sql, reservations_sql, tickets_sql};
 use super::read::{LAPSED_IN_POOL, LAPSED_OF_CUSTOMER, LINES, free_sql};
 use super::retention::{DELETE_OPERATIONS, EVENTS_AFTER, EVENTS_UP_TO, OLDEST_CHANGES};
@@ -43,7 +43,7 @@ fn lists_are_read_from_an_index_in_order() {
         (LINES, "SEARCH reservation_line USING PRIMARY KEY (reservation_id=?)"),
         (&free_sql(), "SEARCH ticket USING INDEX ticket_by_place (event_id=? AND area_id=?)"),
         (&tickets_sql(false, true), "SEARCH ticket USING PRIMARY KEY (event_id=? AND ticket_id>?)"),
-        (&pools_sql(), "SEARCH pool USING PRIMARY KEY (event_id=?)"),
+        (&pools_sql(), "SEARCH pool USING PRIMARY KEY (event_id=? AND pool_id>?)"),
         (
             &reservations_sql(false, Some(ReservationFilter::Expired)),
             "SEARCH reservation USING INDEX reservation_by_event (event_id=? AND reservation_id>?)",
@@ -67,6 +67,7 @@ fn what_is_sorted_or_deleted_is_found_by_an_index_first() {
             reservations_sql(true, None),
             "SEARCH reservation USING INDEX reservation_by_customer (event_id=? AND customer_id=?)",
         ),
+        (POOLS.to_owned(), "SEARCH pool USING PRIMARY KEY (event_id=?)"),
         (DELETE_OPERATIONS.to_owned(), "SEARCH operation USING PRIMARY KEY (operation_id=?)"),
     ] {
         let plan = plan(&connection, &sql);

@@ -6,7 +6,7 @@ use super::rows::{self, Columns};
 use super::store::Store;
 use super::transaction::prepare;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId};
-use crate::ports::{PAGE_MAX, ReservationFilter, ReservationQuery, TicketQuery};
+use crate::ports::{PAGE_MAX, PoolQuery, ReservationFilter, ReservationQuery, TicketQuery};
 
 /// Tickets of an event, or of one area of it, by id.
 pub(super) fn tickets_sql(of_area: bool, only_available: bool) -> String {
@@ -22,7 +22,10 @@ pub(super) fn tickets_sql(of_area: bool, only_available: bool) -> String {
 
 /// Pools of an event by id.
 pub(super) fn pools_sql() -> String {
-    format!("SELECT pool_id, version, {} FROM pool WHERE event_id = ?1 ORDER BY pool_id LIMIT ?2", rows::POOL)
+    format!(
+        "SELECT pool_id, version, {} FROM pool WHERE event_id = ?1 AND pool_id > ?2 ORDER BY pool_id LIMIT ?3",
+        rows::POOL
+    )
 }
 
 /// Reservations of an event, or of one of its customers, by id.
@@ -76,9 +79,11 @@ impl Store<'_> {
         Ok(tickets)
     }
 
-    pub(super) fn pools(&mut self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, Fault> {
+    pub(super) fn pools(&mut self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, Fault> {
         let mut statement = prepare(self.connection, &pools_sql())?;
-        let mut rows = statement.query(params![event.as_str(), page(PAGE_MAX)])?;
+        // Every id comes after the empty text.
+        let after = query.after.as_ref().map_or("", PoolId::as_str);
+        let mut rows = statement.query(params![query.event.as_str(), after, page(query.limit)])?;
         let mut pools = Vec::new();
         while let Some(row) = rows.next()? {
             let mut columns = Columns::of("pool", row);

@@ -10,8 +10,8 @@ use super::store::StoreSession;
 use super::thread::{Closed, Thread};
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
-    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, Purged, Repository, ReservationQuery,
-    Sequence, StoreError, TicketQuery,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, PoolQuery, Purged, Repository,
+    ReservationQuery, Sequence, StoreError, TicketQuery,
 };
 
 /// The repository in an SQLite file.
@@ -108,9 +108,9 @@ impl Repository for SqliteRepository {
         self.queries.call(move |store| store.tickets(&query)).await.map_err(Fault::of_read)
     }
 
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        let event = event.clone();
-        self.queries.call(move |store| store.pools(&event)).await.map_err(Fault::of_read)
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        let query = query.clone();
+        self.queries.call(move |store| store.pools(&query)).await.map_err(Fault::of_read)
     }
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {

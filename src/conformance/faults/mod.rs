@@ -16,9 +16,9 @@ macro_rules! wrapper {
 
             async fn pools(
                 &self,
-                event: &$crate::domain::EventId,
+                query: &$crate::ports::PoolQuery,
             ) -> Result<Vec<($crate::domain::PoolId, u64, $crate::domain::Pool)>, $crate::ports::StoreError> {
-                self.inner.pools(event).await
+                self.inner.pools(query).await
             }
 
             async fn availability(

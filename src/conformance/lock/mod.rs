@@ -86,6 +86,8 @@ const CASES: &[Case<LockBench>] = cases![
 /// # Cancellation
 ///
 /// No further case is begun, and the one at work is stopped.
+///
+/// The [module](super) has an example.
 pub async fn lock(harness: impl LockHarness + 'static) -> Report {
     lock_with(harness, &Settings::new()).await
 }

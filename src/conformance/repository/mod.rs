@@ -100,7 +100,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
     }
     queries {
         tickets_are_listed_in_order_page_by_page,
-        pools_are_listed_in_order,
+        pools_are_listed_in_order_page_by_page,
         reservations_are_listed_by_event_and_customer,
         lists_are_of_one_event,
         unknown_events_have_nothing,
@@ -114,6 +114,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
     pages {
         a_page_of_nothing_is_empty,
         a_page_is_never_longer_than_the_longest,
+        what_is_free_is_counted_on_more_than_a_page,
     }
     areas {
         the_free_tickets_of_an_area_are_complete,
@@ -204,6 +205,18 @@ const CASES: &[Case<RepositoryBench>] = cases![
 /// # Cancellation
 ///
 /// No further case is begun, and the one at work is stopped.
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+#[doc = doc_harness!()]
+/// let report = conformance::repository(Harness(runtime)).await;
+/// report.assert_passed();
+/// // This store lives in one process.
+/// assert!(report.skipped().all(|case| case.name().starts_with("processes::")));
+#[doc = doc_end!()]
+/// ```
 pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
     repository_with(harness, &Settings::new()).await
 }
@@ -213,6 +226,17 @@ pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
 /// # Cancellation
 ///
 /// As [`repository()`].
+///
+/// # Example
+///
+/// ```
+#[doc = doc_on_sale!()]
+#[doc = doc_harness!()]
+/// let settings = Settings::new().only(|case| case.starts_with("names::"));
+/// let report = conformance::repository_with(Harness(runtime), &settings).await;
+/// assert_eq!((report.cases().len(), report.is_passed()), (3, true));
+#[doc = doc_end!()]
+/// ```
 pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {
     let harness = Arc::new(harness);
     let runtime = harness.runtime();

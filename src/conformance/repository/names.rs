@@ -67,7 +67,7 @@ pub(super) async fn ids_are_compared_byte_by_byte(bench: &RepositoryBench) -> Ch
     sorted.sort_unstable_by_key(|text| text.as_bytes());
     let found: Vec<TicketId> = bench.tickets(&event).await?.into_iter().map(|(id, ..)| id).collect();
     ensure_eq!(found.iter().map(TicketId::as_str).collect::<Vec<_>>(), sorted, "the order of tickets");
-    let found: Vec<PoolId> = bench.repository.pools(&event).await?.into_iter().map(|(id, ..)| id).collect();
+    let found: Vec<PoolId> = bench.pools(&event).await?.into_iter().map(|(id, ..)| id).collect();
     ensure_eq!(found.iter().map(PoolId::as_str).collect::<Vec<_>>(), sorted, "the order of pools");
     for text in texts {
         let area = Some(area_id(text));

@@ -4,9 +4,9 @@ use crate::conformance::bench::{
 };
 use crate::conformance::check::{Checked, ensure, ensure_eq};
 use crate::domain::{
-    CustomerId, Pool, Record, RecordKey, ReservationId, ReservationState, Ticket, TicketId, TicketState,
+    CustomerId, Pool, PoolId, Record, RecordKey, ReservationId, ReservationState, Ticket, TicketId, TicketState,
 };
-use crate::ports::{PAGE_MAX, ReservationQuery, RuntimeExt, TicketQuery};
+use crate::ports::{PAGE_MAX, PoolQuery, ReservationQuery, RuntimeExt, TicketQuery};
 
 pub(super) async fn tickets_are_listed_in_order_page_by_page(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
@@ -47,18 +47,35 @@ pub(super) async fn tickets_are_listed_in_order_page_by_page(bench: &RepositoryB
     Ok(())
 }
 
-pub(super) async fn pools_are_listed_in_order(bench: &RepositoryBench) -> Checked {
+pub(super) async fn pools_are_listed_in_order_page_by_page(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 0, &[("b", 2), ("a", 1), ("C", 3), ("aa", 4)], None).await?;
     bench.put(&event, vec![(pool_key("a"), pool(1, 0, 1))]).await?;
-    let listed = bench.repository.pools(&event).await?;
+    // Another event with pools of these names, and more.
+    bench.stage(&event_id("matinee"), 0, &[("a", 5), ("ab", 6), ("z", 7)], None).await?;
     let expected = vec![
         (pool_id("C"), 1, Pool::with_capacity(3)),
         (pool_id("a"), 2, Pool { capacity: 1, held: 0, booked: 1 }),
         (pool_id("aa"), 1, Pool::with_capacity(4)),
         (pool_id("b"), 1, Pool::with_capacity(2)),
     ];
-    ensure_eq!(listed, expected, "the pools");
+    for limit in [1, 2, 3, 4, PAGE_MAX] {
+        let mut found: Vec<(PoolId, u64, Pool)> = Vec::new();
+        loop {
+            let after = found.last().map(|(id, ..)| id.clone());
+            let page = bench.repository.pools(&PoolQuery { event: event.clone(), after, limit }).await?;
+            ensure!(page.len() <= limit, "a page of {} pools, and {limit} are the limit", page.len());
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+            ensure!(found.len() <= expected.len(), "more pools than there are: {found:?}");
+        }
+        ensure_eq!(found, expected, "the pools, {limit} a page");
+    }
+    // A page may start after a pool that there is not.
+    let query = PoolQuery { event, after: Some(pool_id("a0")), limit: PAGE_MAX };
+    ensure_eq!(bench.repository.pools(&query).await?, expected[2..], "the pools after a0");
     Ok(())
 }
 
@@ -140,7 +157,7 @@ pub(super) async fn lists_are_of_one_event(bench: &RepositoryBench) -> Checked {
             let found: Vec<TicketId> = bench.repository.tickets(&query).await?.into_iter().map(|(id, ..)| id).collect();
             ensure_eq!(found, tickets, "the tickets of area {area:?} of event {event}");
         }
-        let pools = bench.repository.pools(event).await?;
+        let pools = bench.pools(event).await?;
         let floor = Pool::with_capacity(100 + n as u32);
         ensure_eq!(pools, vec![(pool_id("floor"), 1, floor)], "the pools of event {event}");
         expected[n].sort_unstable_by_key(|id| *id.as_uuid().as_bytes());
@@ -165,7 +182,7 @@ pub(super) async fn unknown_events_have_nothing(bench: &RepositoryBench) -> Chec
     bench.put(&event_id("concert"), vec![(ticket_key(0), ticket(0, TicketState::Available))]).await?;
     let event = event_id("nowhere");
     ensure_eq!(bench.tickets(&event).await?.len(), 0, "the number of tickets");
-    ensure_eq!(bench.repository.pools(&event).await?.len(), 0, "the number of pools");
+    ensure_eq!(bench.pools(&event).await?.len(), 0, "the number of pools");
     ensure_eq!(bench.reservations(&event).await?.len(), 0, "the number of reservations");
     ensure_eq!(bench.repository.changes(&event, 0, PAGE_MAX).await?.len(), 0, "the number of changes");
     Ok(())

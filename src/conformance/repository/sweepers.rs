@@ -85,7 +85,7 @@ pub(super) async fn sweepers_and_buyers_do_not_disturb_each_other(bench: &Reposi
     }
     let bought = side_by_side(&bench.runtime, tasks).await?;
     ensure_eq!(bought.into_iter().sum::<usize>(), HOLDS as usize, "the number of places held anew, of {HOLDS}");
-    let floor = bench.repository.pools(&event).await?;
+    let floor = bench.pools(&event).await?;
     ensure!(floor.iter().any(|(id, _, pool)| *id == pool_id("floor") && pool.held == HOLDS), "the pool is {floor:?}");
     audit::tables(bench, &event).await?;
     audit::feed(bench, &event).await

@@ -15,7 +15,7 @@ use ticket_reservation::domain::{
     Timestamp,
 };
 use ticket_reservation::ports::{
-    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, PAGE_MAX, Purged, Repository,
+    Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, PAGE_MAX, PoolQuery, Purged, Repository,
     ReservationQuery, Sequence, StoreError, TicketQuery,
 };
 
@@ -247,8 +247,11 @@ impl Repository for Faulty {
         }
     }
 
-    async fn pools(&self, event: &EventId) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        self.inner.pools(event).await
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        match self.fault() {
+            Fault::RepeatsThePools => self.inner.pools(&PoolQuery { after: None, ..query.clone() }).await,
+            _ => self.inner.pools(query).await,
+        }
     }
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {

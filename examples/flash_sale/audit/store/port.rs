@@ -4,7 +4,7 @@ use ticket_reservation::domain::{
     self, CustomerId, EventId, EventState, OperationId, RecordKey, Recorded, ReservationId, Timestamp,
 };
 use ticket_reservation::ports::{
-    ChangesError, LoadRequest, PAGE_MAX, Repository, ReservationQuery, StoreError, TicketQuery,
+    ChangesError, LoadRequest, PAGE_MAX, PoolQuery, Repository, ReservationQuery, StoreError, TicketQuery,
 };
 
 use super::super::books::*;
@@ -17,7 +17,7 @@ const LOAD_MAX: usize = 1_000;
 /// Reads the event's tables. Nobody can list operations and allowances here: those of the logs are looked up.
 pub(super) async fn read(repository: &dyn Repository, event: &EventId, journal: &Journal) -> Result<Books, StoreError> {
     let mut keys = vec![RecordKey::Event];
-    keys.extend(repository.pools(event).await?.into_iter().map(|(id, ..)| RecordKey::Pool(id)));
+    keys.extend(pools(repository, event).await?);
     keys.extend(tickets(repository, event).await?);
     keys.extend(reservations(repository, event).await?);
     keys.extend(journal.operations().filter_map(|id| OperationId::try_from(id).ok()).map(RecordKey::Operation));
@@ -34,6 +34,17 @@ pub(super) async fn read(repository: &dyn Repository, event: &EventId, journal: 
     }
     books.changes = changes(repository, event).await?;
     Ok(books)
+}
+
+async fn pools(repository: &dyn Repository, event: &EventId) -> Result<Vec<RecordKey>, StoreError> {
+    let mut all = Vec::new();
+    let mut query = PoolQuery { event: event.clone(), after: None, limit: PAGE_MAX };
+    loop {
+        let page = repository.pools(&query).await?;
+        let Some((last, ..)) = page.last() else { return Ok(all) };
+        query.after = Some(last.clone());
+        all.extend(page.into_iter().map(|(id, ..)| RecordKey::Pool(id)));
+    }
 }
 
 async fn tickets(repository: &dyn Repository, event: &EventId) -> Result<Vec<RecordKey>, StoreError> {

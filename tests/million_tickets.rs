@@ -1,0 +1,166 @@
+//! An event of a million tickets, in memory and on SQLite: imported, counted, listed and sold.
+//!
+//! `cargo test --release --features sqlite --test million_tickets -- --nocapture` says how long each step takes.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::runtime::TestRuntime;
+use ticket_reservation::adapters::memory::MemoryRepository;
+use ticket_reservation::booking::BookingService;
+use ticket_reservation::domain::{AreaId, CreateEvent, CustomerId, EventId, Hold, Lines, Place, Rejection, TicketId};
+use ticket_reservation::ports::{AreaAvailability, PAGE_MAX, Repository, TicketQuery};
+use tokio::sync::Mutex;
+
+const TICKETS: usize = 1_000_000;
+const AREAS: usize = 10;
+const OF_AREA: usize = TICKETS / AREAS;
+/// Of the whole process, for each ticket in memory.
+const BYTES_MAX: usize = 1_000;
+
+/// The size of the process is one store's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+fn event() -> EventId {
+    EventId::new("stadium").unwrap()
+}
+
+/// In the order of their ids.
+fn ticket(number: usize) -> TicketId {
+    TicketId::new(format!("seat-{number:06}")).unwrap()
+}
+
+fn area(of: usize) -> AreaId {
+    AreaId::new(format!("area-{of}")).unwrap()
+}
+
+fn inventory() -> Vec<(TicketId, Place)> {
+    let place = |number: usize| {
+        let (row, number_in_row) = (number % OF_AREA / 100, number % 100);
+        Place { area: area(number / OF_AREA), row: row as u32, number: number_in_row as u32 }
+    };
+    (0..TICKETS).map(|number| (ticket(number), place(number))).collect()
+}
+
+/// An event of a million tickets, of which these are taken.
+struct Stadium {
+    store: Arc<dyn Repository>,
+    service: BookingService,
+    held: Vec<usize>,
+    booked: Vec<usize>,
+}
+
+impl Stadium {
+    async fn open(store: Arc<dyn Repository>) -> Self {
+        let service = BookingService::builder(Arc::clone(&store), TestRuntime::current()).build().unwrap();
+        let _ = service.create_event(&event(), service.new_operation_id(), CreateEvent::default()).await.unwrap();
+        let inventory = inventory();
+        let started = Instant::now();
+        assert_eq!(service.import(&event(), inventory, Vec::new()).await.unwrap() as usize, TICKETS);
+        println!("imported in {:.1} s", started.elapsed().as_secs_f64());
+        Self { store, service, held: Vec::new(), booked: Vec::new() }
+    }
+
+    async fn sell(&mut self, held: &[usize], booked: &[usize]) {
+        let started = Instant::now();
+        for (numbers, name) in [(held, "ann"), (booked, "bob")] {
+            let (customer, reservation) = (CustomerId::new(name).unwrap(), self.service.new_reservation_id());
+            let lines = Lines::merge(numbers.iter().copied().map(ticket), []).unwrap();
+            let hold = Hold::new(reservation, customer.clone(), lines);
+            self.service.hold(&event(), self.service.new_operation_id(), hold).await.unwrap();
+            if name == "bob" {
+                let operation = self.service.new_operation_id();
+                self.service.confirm(&event(), operation, reservation, customer).await.unwrap();
+            }
+        }
+        self.held.extend_from_slice(held);
+        self.booked.extend_from_slice(booked);
+        println!("two holds and a confirmation in {:?}", started.elapsed());
+    }
+
+    async fn refuses(&self, number: usize) {
+        let (carl, lines) = (CustomerId::new("carl").unwrap(), Lines::merge([ticket(number)], []).unwrap());
+        let hold = Hold::new(self.service.new_reservation_id(), carl, lines);
+        let refused = self.service.hold(&event(), self.service.new_operation_id(), hold).await.unwrap_err();
+        assert!(matches!(refused.rejection(), Some(Rejection::Unavailable { .. })), "{refused:?}");
+    }
+
+    async fn is_counted(&self) {
+        let taken = |taken: &[usize], of: usize| taken.iter().filter(|number| **number / OF_AREA == of).count() as u64;
+        let count = |of: usize| {
+            let (held, booked, tickets) = (taken(&self.held, of), taken(&self.booked, of), OF_AREA as u64);
+            let available = tickets - held - booked;
+            AreaAvailability { area: area(of), tickets, available, held, booked, blocked: 0 }
+        };
+        let started = Instant::now();
+        let found = self.store.availability(&event()).await.unwrap();
+        println!("counted in {:?}", started.elapsed());
+        assert_eq!(found.areas, (0..AREAS).map(count).collect::<Vec<_>>());
+    }
+
+    /// Three pages of the available tickets after one of them, of an area or of all.
+    async fn is_listed(&self, area: Option<AreaId>, after: usize) {
+        let mut query =
+            TicketQuery { event: event(), area, only_available: true, after: Some(ticket(after)), limit: PAGE_MAX };
+        let is_free = |number: &usize| !self.held.contains(number) && !self.booked.contains(number);
+        let mut expected = (after + 1..).filter(is_free);
+        let started = Instant::now();
+        for _ in 0..3 {
+            let page = self.store.tickets(&query).await.unwrap();
+            assert_eq!(page.len(), PAGE_MAX);
+            for (id, version, _) in &page {
+                assert_eq!((id, *version), (&ticket(expected.next().unwrap()), 1));
+            }
+            query.after = page.last().map(|(id, ..)| id.clone());
+        }
+        println!("three pages of {:?} in {:?}", query.area, started.elapsed());
+    }
+
+    async fn sells_and_counts(mut self) {
+        self.is_counted().await;
+        self.is_listed(None, 0).await;
+        self.sell(&[5, 10_001, 777_777], &[1, 10_000, 700_001, TICKETS - 1]).await;
+        self.is_counted().await;
+        self.is_listed(None, 0).await;
+        self.is_listed(Some(area(7)), 7 * OF_AREA).await;
+        for taken in [5, TICKETS - 1] {
+            self.refuses(taken).await;
+        }
+        self.sell(&[6], &[7]).await;
+        self.is_counted().await;
+    }
+}
+
+/// What the process has in memory, where the system says so.
+fn resident() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
+    Some(kib.parse::<usize>().ok()? * 1_024)
+}
+
+#[tokio::test]
+#[cfg_attr(debug_assertions, ignore = "takes 20 s unoptimised, 3 s with `cargo test --release --features sqlite`")]
+async fn a_million_tickets_are_sold_in_memory() {
+    let _one = ONE_AT_A_TIME.lock().await;
+    let before = resident();
+    let stadium = Stadium::open(Arc::new(MemoryRepository::new())).await;
+    if let (Some(before), Some(after)) = (before, resident()) {
+        let each = after.saturating_sub(before) / TICKETS;
+        println!("{each} bytes for each ticket, with its row of the change feed and what the import needed");
+        assert!(each < BYTES_MAX, "{each} bytes for each ticket");
+    }
+    stadium.sells_and_counts().await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+#[cfg_attr(debug_assertions, ignore = "takes 26 s unoptimised, 8 s with `cargo test --release --features sqlite`")]
+async fn a_million_tickets_are_sold_on_sqlite() {
+    use ticket_reservation::adapters::sqlite::SqliteRepository;
+    let _one = ONE_AT_A_TIME.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteRepository::builder(folder.path().join("sale.db")).open().unwrap();
+    Stadium::open(Arc::new(store)).await.sells_and_counts().await;
+}
