@@ -64,7 +64,7 @@ pub mod booking;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod domain;
-mod locking;
+pub mod locking;
 #[cfg(feature = "mocks")]
 pub mod mocks;
 pub mod ports;
