@@ -3,6 +3,8 @@
 mod system_clock;
 
 pub mod memory;
+#[cfg(feature = "rslock")]
+pub mod rslock;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "tokio")]
