@@ -41,6 +41,7 @@
 //! | --- | --- |
 //! | (none) | [`domain`], [`ports`], [`booking`], [`adapters::memory`] |
 //! | `sqlite` | `adapters::sqlite`: a repository and a lease lock in files shared by the processes of one machine |
+//! | `rslock` | `adapters::rslock`: the lock port on a host's own `rslock::LockManager`, over independent Redis servers |
 //! | `tokio` | `adapters::tokio`: the runtime port on tokio |
 //! | `tracing` | `adapters::tracing`: what happens, as `tracing` events |
 //! | `conformance` | `conformance`: the suites that every repository and lock must pass |

@@ -3,7 +3,7 @@
 //! A program without libtest's `main`, because it is also the worker process of the suites. Each adapter's own part is what
 //! a third-party adapter's whole test file looks like.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "rslock"))]
 use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use ticket_reservation::adapters::memory::{MemoryLock, MemoryRepository};
 use ticket_reservation::conformance::{HarnessError, LockHarness, LockSpace, RepositoryHarness, Runner, Store};
 use ticket_reservation::ports::{Lock, Repository, Runtime};
 
+#[cfg(any(feature = "redlock", feature = "rslock"))]
+#[path = "../examples/flash_sale/redis_servers/mod.rs"]
+mod redis_servers;
 #[path = "common/runtime.rs"]
 mod runtime;
 use runtime::TestRuntime;
@@ -135,6 +138,111 @@ mod sqlite {
     }
 }
 
+/// Three Redis servers for all cases of a process, started when the first one needs them. Each lock space has a prefix of
+/// its own.
+#[cfg(any(feature = "redlock", feature = "rslock"))]
+mod redis {
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+    use crate::redis_servers::RedisServers;
+
+    #[derive(Clone)]
+    pub(super) struct Redis {
+        servers: Arc<Mutex<Option<RedisServers>>>,
+        pub(super) runtime: Arc<dyn Runtime>,
+    }
+
+    /// How other processes find a lock space: its prefix and the servers, in one line.
+    #[derive(Clone)]
+    pub(super) struct Address {
+        pub(super) key_prefix: String,
+        pub(super) urls: Vec<String>,
+    }
+
+    impl Redis {
+        pub(super) fn new(runtime: &Arc<dyn Runtime>) -> Self {
+            Self { servers: Arc::default(), runtime: Arc::clone(runtime) }
+        }
+
+        /// A lock space of which nothing is held.
+        pub(super) fn fresh(&self) -> Result<Address, HarnessError> {
+            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+            if servers.is_none() {
+                *servers = Some(RedisServers::start(3)?);
+            }
+            let urls = servers.as_ref().map(RedisServers::urls).unwrap_or_default();
+            Ok(Address { key_prefix: format!("{:016x}:", self.runtime.random()), urls })
+        }
+    }
+
+    impl Address {
+        pub(super) fn to_line(&self) -> String {
+            format!("{} {}", self.key_prefix, self.urls.join(" "))
+        }
+
+        pub(super) fn of_line(line: &OsStr) -> Result<Self, HarnessError> {
+            let mut words = line.to_str().ok_or("not UTF-8")?.split(' ').map(ToOwned::to_owned);
+            Ok(Self { key_prefix: words.next().ok_or("no prefix")?, urls: words.collect() })
+        }
+    }
+}
+
+#[cfg(feature = "rslock")]
+mod rslock {
+    use ticket_reservation::adapters::rslock::{RslockLock, rslock::LockManager};
+    use ticket_reservation::conformance::{LockCapability, this_program};
+
+    use super::redis::{Address, Redis};
+    use super::*;
+
+    pub(super) struct Rslock(pub(super) Redis);
+
+    struct Keys(Address, Arc<dyn Runtime>);
+
+    /// What rslock cannot do, and the cases about it.
+    const LACKS: &[LockCapability] = &[LockCapability::RemainingTime, LockCapability::KeysAtOnce];
+    pub(super) const SKIPPED: &[&str] = &[
+        "contention::who_is_refused_learns_how_long_the_holder_may_keep_the_key",
+        "contention::who_does_not_get_all_keys_keeps_others_from_none",
+    ];
+
+    fn open(address: Address, runtime: &Arc<dyn Runtime>) -> Arc<dyn Lock> {
+        let manager = LockManager::new(address.urls);
+        Arc::new(RslockLock::builder(manager, Arc::clone(runtime)).key_prefix(address.key_prefix).build())
+    }
+
+    #[async_trait]
+    impl LockHarness for Rslock {
+        async fn fresh(&self) -> Result<Box<dyn LockSpace>, HarnessError> {
+            Ok(Box::new(Keys(self.0.fresh()?, self.runtime())))
+        }
+
+        fn runtime(&self) -> Arc<dyn Runtime> {
+            Arc::clone(&self.0.runtime)
+        }
+
+        async fn join(&self, address: &OsStr) -> Result<Arc<dyn Lock>, HarnessError> {
+            Ok(open(Address::of_line(address)?, &self.0.runtime))
+        }
+
+        fn lacks(&self) -> &[LockCapability] {
+            LACKS
+        }
+    }
+
+    #[async_trait]
+    impl LockSpace for Keys {
+        async fn open(&self) -> Result<Arc<dyn Lock>, HarnessError> {
+            Ok(open(self.0.clone(), &self.1))
+        }
+
+        fn worker(&self) -> Option<Command> {
+            Some(this_program(self.0.to_line()))
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a tokio runtime");
     let runtime: Arc<dyn Runtime> = {
@@ -148,5 +256,9 @@ fn main() -> ExitCode {
         let sqlite = sqlite::Sqlite(Arc::clone(&runtime));
         runner.repository("sqlite", sqlite.clone()).skips_nothing().lock("sqlite", sqlite).skips_nothing()
     };
+    #[cfg(any(feature = "redlock", feature = "rslock"))]
+    let redis = redis::Redis::new(&runtime);
+    #[cfg(feature = "rslock")]
+    let runner = runner.lock("rslock", rslock::Rslock(redis.clone())).skips_only(rslock::SKIPPED);
     runner.run()
 }

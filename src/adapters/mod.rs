@@ -5,6 +5,8 @@ mod system_clock;
 pub mod memory;
 #[cfg(feature = "redlock")]
 pub mod redlock;
+#[cfg(feature = "rslock")]
+pub mod rslock;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "tokio")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::capability::LockCapability;
 use crate::ports::{Lock, Repository, Runtime};
 
 /// Why a harness cannot do what it is asked for. The case fails and shows it, as it does when a harness panics.
@@ -133,6 +134,11 @@ pub trait LockHarness: Send + Sync {
     async fn join(&self, address: &OsStr) -> Result<Arc<dyn Lock>, HarnessError> {
         Err(format!("no other process can open the locks at {}", address.display()).into())
     }
+
+    /// What these locks declare to lack: the cases about it are skipped. By default nothing.
+    fn lacks(&self) -> &[LockCapability] {
+        &[]
+    }
 }
 
 /// One set of locks, for one case. It is dropped after its handles. The [module](super) has an example.
@@ -178,5 +184,8 @@ impl<T: LockHarness + ?Sized> LockHarness for Arc<T> {
     }
     async fn join(&self, address: &OsStr) -> Result<Arc<dyn Lock>, HarnessError> {
         (**self).join(address).await
+    }
+    fn lacks(&self) -> &[LockCapability] {
+        (**self).lacks()
     }
 }

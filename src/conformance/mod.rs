@@ -105,6 +105,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! What a lock lacks and need not have, its harness declares: see [`LockCapability`].
+//!
 //! Its processes are started with [`Store::worker`] and [`LockSpace::worker`] all the same; such a process opens the store
 //! or the locks and calls [`worker()`] or [`lock_worker()`].
 //!
@@ -118,6 +120,7 @@ mod arguments;
 mod audit;
 mod bench;
 mod block_on;
+mod capability;
 mod check;
 mod common;
 mod contest;
@@ -141,6 +144,7 @@ mod worker;
 
 pub mod faults;
 
+pub use capability::LockCapability;
 pub use harness::{HarnessError, LockHarness, LockSpace, RepositoryHarness, Store};
 pub use lock::{lock, lock_cases, lock_with};
 pub use report::{CaseReport, Report, Verdict};

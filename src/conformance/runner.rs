@@ -43,7 +43,8 @@ pub struct Runner {
 
 struct Suite {
     name: String,
-    skips_nothing: bool,
+    /// The cases that may be skipped; without a list, all.
+    skips_only: Option<Vec<String>>,
     kind: Kind,
 }
 
@@ -61,21 +62,27 @@ impl Runner {
     /// Adds the suite for repositories, under the adapter's name.
     pub fn repository(mut self, adapter: &str, harness: impl RepositoryHarness + 'static) -> Self {
         let kind = Kind::Repository(Arc::new(harness));
-        self.suites.push(Suite { name: format!("{adapter}::repository"), skips_nothing: false, kind });
+        self.suites.push(Suite { name: format!("{adapter}::repository"), skips_only: None, kind });
         self
     }
 
     /// Adds the suite for locks, under the adapter's name.
     pub fn lock(mut self, adapter: &str, harness: impl LockHarness + 'static) -> Self {
         let kind = Kind::Lock(Arc::new(harness));
-        self.suites.push(Suite { name: format!("{adapter}::lock"), skips_nothing: false, kind });
+        self.suites.push(Suite { name: format!("{adapter}::lock"), skips_only: None, kind });
         self
     }
 
     /// The suite that was added last has what every case is about: a case that is skipped counts as failed.
-    pub fn skips_nothing(mut self) -> Self {
+    pub fn skips_nothing(self) -> Self {
+        self.skips_only(&[])
+    }
+
+    /// The suite that was added last skips these cases at most, `theme::case`, because its adapter declares to lack what
+    /// they are about: any other case that is skipped counts as failed.
+    pub fn skips_only(mut self, cases: &[&str]) -> Self {
         if let Some(suite) = self.suites.last_mut() {
-            suite.skips_nothing = true;
+            suite.skips_only = Some(cases.iter().map(ToString::to_string).collect());
         }
         self
     }
@@ -110,7 +117,7 @@ impl Runner {
             is_blocked |= report.is_blocked();
             ran += report.cases().len();
             skipped += report.skipped().count();
-            let forbidden = report.skipped().filter(|_| suite.skips_nothing);
+            let forbidden = report.skipped().filter(|case| !suite.may_skip(case.name()));
             failed.extend(report.failed().map(|case| format!("FAILED {}::{}", suite.name, case.name())));
             failed.extend(forbidden.map(|case| format!("FAILED {}::{} (skipped)", suite.name, case.name())));
             if report.failed().next().is_some() {
@@ -172,6 +179,10 @@ impl Suite {
             Kind::Lock(_) => lock_cases(),
         };
         cases.into_iter().map(|case| format!("{}::{case}", self.name)).collect()
+    }
+
+    fn may_skip(&self, case: &str) -> bool {
+        self.skips_only.as_ref().is_none_or(|cases| cases.iter().any(|may| may == case))
     }
 
     fn run(&self, arguments: &Arc<Arguments>) -> Report {

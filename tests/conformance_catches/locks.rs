@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticket_reservation::adapters::memory::MemoryLock;
 use ticket_reservation::conformance::faults::GrantsAll;
-use ticket_reservation::conformance::{self, HarnessError, LockHarness, LockSpace, Settings};
+use ticket_reservation::conformance::{self, HarnessError, LockCapability, LockHarness, LockSpace, Settings, Verdict};
 use ticket_reservation::ports::{Attempt, Extended, Lease, Lock, LockError, LockKey, Released, Runtime};
 
 use crate::runtime::TestRuntime;
@@ -31,6 +31,12 @@ enum Fault {
     ExtendsNothing,
     /// Answers for fewer leases than it was given.
     ForgetsAnAnswer,
+    /// Tells whoever is refused its own TTL.
+    TellsOwnTtl,
+    /// Takes one key after another, and gives back what it has when one is refused.
+    KeyByKey,
+    /// A caller who goes away while it is answered leaves its keys taken.
+    KeepsWhatIsDropped,
 }
 
 #[derive(Debug, Clone)]
@@ -46,6 +52,30 @@ const LATE: Duration = Duration::from_millis(2);
 impl Faulty {
     fn ttl(&self, never: Fault, ttl: Duration) -> Duration {
         if self.fault == never { ttl * 1_000 } else { ttl }
+    }
+
+    async fn key_by_key(&self, keys: &[LockKey], ttl: Duration) -> Result<Attempt<Vec<Lease>>, LockError> {
+        let mut taken = Vec::new();
+        let mut keys: Vec<&LockKey> = keys.iter().collect();
+        keys.sort();
+        for key in keys {
+            match self.inner.acquire_all(std::slice::from_ref(key), ttl).await? {
+                Attempt::Granted(leases) => taken.extend(leases),
+                contended => {
+                    self.runtime.sleep(LATE).await;
+                    self.inner.release(taken).await?;
+                    return Ok(contended);
+                }
+            }
+        }
+        Ok(Attempt::Granted(taken))
+    }
+
+    /// What was done is done when its caller goes away meanwhile.
+    async fn answer_late(&self) {
+        if self.fault == Fault::KeepsWhatIsDropped {
+            self.runtime.sleep(LATE).await;
+        }
     }
 
     async fn alter<'l>(
@@ -68,12 +98,18 @@ impl Faulty {
 #[async_trait]
 impl Lock for Faulty {
     async fn acquire_all(&self, keys: &[LockKey], ttl: Duration) -> Result<Attempt<Vec<Lease>>, LockError> {
+        if self.fault == Fault::KeyByKey {
+            return self.key_by_key(keys, ttl).await;
+        }
         let mut attempt = self.inner.acquire_all(keys, self.ttl(Fault::AllNeverExpire, ttl)).await?;
         if let Attempt::Granted(leases) = &mut attempt {
             self.alter(Fault::LateStartOfAll, Fault::LateDeadlineOfAll, ttl, leases.iter_mut()).await;
         } else if self.fault == Fault::KeepsSomeOfAll {
             let _ = self.inner.acquire_each(keys, ttl).await?;
+        } else if self.fault == Fault::TellsOwnTtl {
+            attempt = Attempt::Contended { retry_after: ttl };
         }
+        self.answer_late().await;
         Ok(attempt)
     }
 
@@ -86,6 +122,7 @@ impl Lock for Faulty {
             }
         }
         self.alter(Fault::LateStartOfEach, Fault::LateDeadlineOfEach, ttl, leases.into_iter()).await;
+        self.answer_late().await;
         Ok(attempts)
     }
 
@@ -114,23 +151,37 @@ impl Lock for Faulty {
     }
 }
 
-struct Harness(Fault, Arc<dyn Runtime>);
+struct Harness {
+    fault: Fault,
+    runtime: Arc<dyn Runtime>,
+    lacks: &'static [LockCapability],
+}
+
+impl Harness {
+    fn new(fault: Fault) -> Self {
+        Self { fault, runtime: TestRuntime::current(), lacks: &[] }
+    }
+}
 
 struct Space(Arc<dyn Lock>);
 
 #[async_trait]
 impl LockHarness for Harness {
     async fn fresh(&self) -> Result<Box<dyn LockSpace>, HarnessError> {
-        let runtime = Arc::clone(&self.1);
-        Ok(Box::new(Space(if self.0 == Fault::GrantsAll {
+        let runtime = Arc::clone(&self.runtime);
+        Ok(Box::new(Space(if self.fault == Fault::GrantsAll {
             Arc::new(GrantsAll::new(runtime))
         } else {
-            Arc::new(Faulty { inner: MemoryLock::new(Arc::clone(&runtime)), runtime, fault: self.0 })
+            Arc::new(Faulty { inner: MemoryLock::new(Arc::clone(&runtime)), runtime, fault: self.fault })
         })))
     }
 
     fn runtime(&self) -> Arc<dyn Runtime> {
-        Arc::clone(&self.1)
+        Arc::clone(&self.runtime)
+    }
+
+    fn lacks(&self) -> &[LockCapability] {
+        self.lacks
     }
 }
 
@@ -166,10 +217,21 @@ async fn the_other_end() {
 
 async fn is_caught(fault: Fault, cases: &'static [&'static str]) {
     let settings = Settings::new().only(move |name| cases.contains(&name));
-    let report = conformance::lock_with(Harness(fault, TestRuntime::current()), &settings).await;
+    let report = conformance::lock_with(Harness::new(fault), &settings).await;
     assert_eq!(report.cases().len(), cases.len(), "not all of {cases:?} are cases of the suite");
     assert_eq!(report.failed().count(), cases.len(), "{fault:?} is not noticed: {report}");
 }
+
+/// What a lock that grants everything is caught by.
+const CATCH_GRANTS_ALL: [&str; 7] = [
+    "leases::a_key_is_granted_to_one",
+    "leases::all_keys_are_granted_or_none",
+    "leases::each_key_is_answered_for",
+    "leases::releasing_compares_the_token",
+    "leases::every_lease_has_its_own_token",
+    "contention::of_many_contenders_one_at_a_time_gets_in",
+    "processes::of_many_processes_one_at_a_time_gets_in",
+];
 
 macro_rules! catches {
     ($($name:ident: $fault:ident by $cases:expr;)+) => {
@@ -181,14 +243,13 @@ macro_rules! catches {
 }
 
 catches! {
-    a_lock_that_grants_everything: GrantsAll by [
-        "leases::a_key_is_granted_to_one",
-        "leases::all_keys_are_granted_or_none",
-        "leases::each_key_is_answered_for",
-        "leases::releasing_compares_the_token",
-        "leases::every_lease_has_its_own_token",
-        "contention::of_many_contenders_one_at_a_time_gets_in",
-        "processes::of_many_processes_one_at_a_time_gets_in",
+    a_lock_that_grants_everything: GrantsAll by CATCH_GRANTS_ALL;
+    a_lock_that_tells_whoever_is_refused_its_own_ttl: TellsOwnTtl by [
+        "contention::who_is_refused_learns_how_long_the_holder_may_keep_the_key",
+    ];
+    a_lock_that_takes_key_by_key: KeyByKey by ["contention::who_does_not_get_all_keys_keeps_others_from_none"];
+    a_lock_that_keeps_what_is_dropped: KeepsWhatIsDropped by [
+        "dropped::a_dropped_acquisition_is_undone_long_before_its_ttl",
     ];
     a_lock_that_keeps_some_of_all: KeepsSomeOfAll by ["leases::all_keys_are_granted_or_none"];
     a_lock_that_extends_what_is_lost: ExtendsLost by ["leases::extending_takes_nothing_back"];
@@ -223,4 +284,42 @@ catches! {
     a_lock_whose_time_of_extensions_begins_with_the_answer: LateStartOfExtension by [
         "deadlines::an_extensions_time_begins_before_the_lock_is_asked",
     ];
+}
+
+/// What a lock may declare to lack, and the case about it.
+const DECLARABLE: [(LockCapability, &str); 3] = [
+    (LockCapability::RemainingTime, "contention::who_is_refused_learns_how_long_the_holder_may_keep_the_key"),
+    (LockCapability::KeysAtOnce, "contention::who_does_not_get_all_keys_keeps_others_from_none"),
+    (LockCapability::Cancellation, "dropped::a_dropped_acquisition_is_undone_long_before_its_ttl"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_declared_to_be_lacking_is_skipped_and_says_so() {
+    assert_eq!(DECLARABLE.map(|(capability, _)| capability), LockCapability::ALL);
+    let settings = Settings::new().only(|name| DECLARABLE.iter().any(|(_, case)| name == *case));
+    for (at, (capability, case)) in DECLARABLE.into_iter().enumerate() {
+        let harness = Harness { lacks: &LockCapability::ALL[at..=at], ..Harness::new(Fault::ForgetsAnAnswer) };
+        let report = conformance::lock_with(harness, &settings).await;
+        report.assert_passed();
+        assert_eq!((report.cases().len(), report.skipped().count()), (DECLARABLE.len(), 1), "{report}");
+        for skipped in report.skipped() {
+            assert_eq!(skipped.name(), case);
+            let Verdict::Skipped { reason } = skipped.verdict() else { panic!("{skipped}") };
+            let words = format!("declared to be lacking: {capability} ({capability:?})");
+            assert_eq!(reason, &words);
+        }
+    }
+}
+
+/// A lock that grants everything declares everything: what it is caught by is not skipped, and nor is anything else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mutual_exclusion_cannot_be_declared_away() {
+    let harness = Harness { lacks: LockCapability::ALL, ..Harness::new(Fault::GrantsAll) };
+    let report = conformance::lock(harness).await;
+    let skipped: Vec<&str> = report.skipped().map(|case| case.name()).collect();
+    assert_eq!(skipped, DECLARABLE.map(|(_, case)| case), "{report}");
+    let failed: Vec<&str> = report.failed().map(|case| case.name()).collect();
+    for case in CATCH_GRANTS_ALL {
+        assert!(failed.contains(&case), "{case} did not fail: {report}");
+    }
 }

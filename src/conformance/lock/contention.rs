@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::job::try_to_take;
-use super::{LONG, LockBench, keys, take};
-use crate::conformance::check::{Checked, ensure, ensure_eq};
+use super::{LONG, LockBench, SHORT, SLACK, keys, take, take_one};
+use crate::conformance::LockCapability;
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::side_by_side::side_by_side;
-use crate::ports::{Attempt, BoxFuture, Extended, Released};
+use crate::ports::{Attempt, BoxFuture, Extended, Lock, Released, Runtime};
 
 pub(super) async fn many_keys_are_taken_at_once(bench: &LockBench) -> Checked {
     let texts: Vec<String> = (0..500).map(|n| format!("event/seat {n}")).collect();
@@ -20,6 +21,68 @@ pub(super) async fn many_keys_are_taken_at_once(bench: &LockBench) -> Checked {
     ensure_eq!(extended, vec![Extended::Extended; texts.len()], "what became of the extensions");
     let released = bench.here.release(leases).await?;
     ensure_eq!(released, vec![Released::Released; texts.len()], "what became of the releases");
+    Ok(())
+}
+
+/// Neither who asks for little nor who asks for much is told its own TTL.
+pub(super) async fn who_is_refused_learns_how_long_the_holder_may_keep_the_key(bench: &LockBench) -> Checked {
+    bench.needs(LockCapability::RemainingTime)?;
+    const BETWEEN: Duration = Duration::from_secs(20);
+    let lease = take_one(&*bench.here, "seat", BETWEEN).await?;
+    for ttl in [SHORT, LONG] {
+        let told = match bench.there.acquire_all(&keys(&["seat"]), ttl).await? {
+            Attempt::Contended { retry_after } => retry_after,
+            other => return Err(Failure::new(format!("a key that is held is granted: {other:?}"))),
+        };
+        let each = match &bench.there.acquire_each(&keys(&["seat"]), ttl).await?[..] {
+            [Attempt::Contended { retry_after }] => *retry_after,
+            other => return Err(Failure::new(format!("a key that is held: {other:?}"))),
+        };
+        for retry_after in [told, each] {
+            ensure!(
+                retry_after > SHORT && retry_after <= BETWEEN + SLACK,
+                "who asks for {ttl:?} is told to come back in {retry_after:?}, and the holder has {BETWEEN:?}"
+            );
+        }
+    }
+    ensure_eq!(bench.here.release(vec![lease]).await?, vec![Released::Released], "the owner's release");
+    Ok(())
+}
+
+/// One asks again and again for keys of which one is held; another one gets the others all the time.
+pub(super) async fn who_does_not_get_all_keys_keeps_others_from_none(bench: &LockBench) -> Checked {
+    bench.needs(LockCapability::KeysAtOnce)?;
+    let lease = take_one(&*bench.here, "b", LONG).await?;
+    let asks = Arc::new(AtomicBool::new(true));
+    let (asking, taking) = (bench.open().await?, bench.open().await?);
+    let (asks_on, pausing, runtime) = (Arc::clone(&asks), Arc::clone(&bench.runtime), Arc::clone(&bench.runtime));
+    let ask: BoxFuture<'static, Checked> = Box::pin(async move {
+        while asks_on.load(Ordering::Acquire) {
+            let attempt = asking.acquire_all(&keys(&["c", "b", "a"]), LONG).await?;
+            ensure!(matches!(attempt, Attempt::Contended { .. }), "all keys are granted, and b is held: {attempt:?}");
+            pausing.sleep(Duration::from_micros(pausing.random() % 500)).await;
+        }
+        Ok(())
+    });
+    let take: BoxFuture<'static, Checked> = Box::pin(async move {
+        let taken = take_in_turn(&*taking, &*runtime, ["a", "c"]).await;
+        asks.store(false, Ordering::Release);
+        taken
+    });
+    side_by_side(&bench.runtime, vec![ask, take]).await?;
+    ensure_eq!(bench.here.release(vec![lease]).await?, vec![Released::Released], "the owner's release");
+    Ok(())
+}
+
+/// Takes and gives back keys that nobody else can get.
+async fn take_in_turn(lock: &dyn Lock, runtime: &dyn Runtime, texts: [&str; 2]) -> Checked {
+    for text in texts.into_iter().cycle().take(50) {
+        match lock.acquire_all(&keys(&[text]), LONG).await? {
+            Attempt::Granted(leases) => drop(lock.release(leases).await?),
+            _ => return Err(Failure::new(format!("{text} is refused to the only one who can get it"))),
+        }
+        runtime.sleep(Duration::from_micros(runtime.random() % 500)).await;
+    }
     Ok(())
 }
 

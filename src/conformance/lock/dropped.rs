@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 
 use super::{LONG, LockBench, SHORT, keys, take, take_one};
-use crate::conformance::check::{Checked, ensure_eq};
+use crate::conformance::LockCapability;
+use crate::conformance::check::{Checked, Failure, ensure_eq};
 use crate::conformance::contest::Dice;
-use crate::ports::Released;
+use crate::ports::{Attempt, BoxFuture, Lease, LockError, Released};
 
 const DROPPED: u32 = 10;
 
@@ -33,6 +34,58 @@ pub(super) async fn a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl(
     let lease = take_one(&*bench.here, "after", LONG).await?;
     ensure_eq!(bench.here.release(vec![lease]).await?, vec![Released::Released], "a release after dropped calls");
     Ok(())
+}
+
+/// What was granted before it could be dropped is given back in the usual way.
+pub(super) async fn a_dropped_acquisition_is_undone_long_before_its_ttl(bench: &LockBench) -> Checked {
+    bench.needs(LockCapability::Cancellation)?;
+    let mut dice = Dice::new(bench.common.seed);
+    let mut dropped = 0;
+    for n in 0..2 * DROPPED {
+        let wanted = keys(&[&format!("dropped {n}"), &format!("beside {n}")]);
+        let soon = bench.runtime.sleep(Duration::from_micros(u64::from(dice.below(1_500))));
+        let granted = match n % 4 {
+            0 => granted_all(bench.here.acquire_all(&wanted, LONG).now_or_never())?,
+            1 => granted_each(bench.here.acquire_each(&wanted, LONG).now_or_never())?,
+            2 => granted_all(within(bench.here.acquire_all(&wanted, LONG), soon).await)?,
+            _ => granted_each(within(bench.here.acquire_each(&wanted, LONG), soon).await)?,
+        };
+        match granted {
+            Some(leases) => drop(bench.here.release(leases).await?),
+            None => dropped += 1,
+        }
+    }
+    bench.note(format!("{dropped} of {} dropped", 2 * DROPPED));
+    for n in 0..2 * DROPPED {
+        for text in [format!("dropped {n}"), format!("beside {n}")] {
+            bench.wait_until_free(&text, Duration::ZERO).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The answer, if it comes before the time is up; otherwise the call is dropped.
+async fn within<T>(call: BoxFuture<'_, T>, time: BoxFuture<'static, ()>) -> Option<T> {
+    match select(call, time).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(_) => None,
+    }
+}
+
+type Answer<T> = Option<Result<T, LockError>>;
+
+/// The leases that were granted, if there was an answer.
+fn granted_all(answer: Answer<Attempt<Vec<Lease>>>) -> Result<Option<Vec<Lease>>, Failure> {
+    Ok(match answer.transpose()? {
+        Some(Attempt::Granted(leases)) => Some(leases),
+        Some(Attempt::Contended { .. }) => Some(Vec::new()),
+        None => None,
+    })
+}
+
+fn granted_each(answer: Answer<Vec<Attempt<Lease>>>) -> Result<Option<Vec<Lease>>, Failure> {
+    let granted = |attempt| if let Attempt::Granted(lease) = attempt { Some(lease) } else { None };
+    Ok(answer.transpose()?.map(|attempts| attempts.into_iter().filter_map(granted).collect()))
 }
 
 pub(super) async fn dropped_extensions_and_releases_break_nothing(bench: &LockBench) -> Checked {

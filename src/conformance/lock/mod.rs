@@ -10,6 +10,7 @@ mod processes;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capability::LockCapability;
 use super::check::{Checked, Failure, ensure, ensure_eq};
 use super::common::Common;
 use super::harness::{LockHarness, LockSpace};
@@ -36,6 +37,7 @@ pub(super) struct LockBench {
     there: Arc<dyn Lock>,
     space: Box<dyn LockSpace>,
     runtime: Arc<dyn Runtime>,
+    lacks: Vec<LockCapability>,
     common: Common,
 }
 
@@ -67,12 +69,15 @@ const CASES: &[Case<LockBench>] = cases![
     }
     contention {
         many_keys_are_taken_at_once,
+        who_is_refused_learns_how_long_the_holder_may_keep_the_key,
+        who_does_not_get_all_keys_keeps_others_from_none,
         no_keys_are_no_work,
         of_many_contenders_one_at_a_time_gets_in,
         contenders_in_any_order_all_get_through,
     }
     dropped {
         a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl,
+        a_dropped_acquisition_is_undone_long_before_its_ttl,
         dropped_extensions_and_releases_break_nothing,
     }
     processes {
@@ -116,7 +121,7 @@ pub async fn lock_with(harness: impl LockHarness + 'static, settings: &Settings)
             let space = harness.fresh().await.map_err(|error| Failure::of_harness("fresh locks", &error))?;
             let (here, there) = (open(&*space).await?, open(&*space).await?);
             let runtime = Arc::clone(&common.runtime);
-            Ok(LockBench { here, there, space, runtime, common })
+            Ok(LockBench { here, there, space, runtime, lacks: harness.lacks().to_vec(), common })
         })
     };
     suite::run(CASES, settings, &runtime, set_up).await
@@ -205,6 +210,14 @@ impl LockBench {
 
     async fn open(&self) -> Result<Arc<dyn Lock>, Failure> {
         open(&*self.space).await
+    }
+
+    /// Skips the case where the lock declares to lack what it is about. No case that keeps holders apart asks for anything.
+    fn needs(&self, capability: LockCapability) -> Checked {
+        if self.lacks.contains(&capability) {
+            return Err(Failure::skipped(format!("declared to be lacking: {capability} ({capability:?})")));
+        }
+        Ok(())
     }
 
     fn note(&self, note: impl Into<String>) {

@@ -1,0 +1,164 @@
+//! Starts the servers and the workers, and looks at what they have done.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::args::{Args, LockName};
+use crate::fault::{Struck, strike};
+use crate::holders::{self, counted, counter};
+use crate::orders::{Orders, Outcome, WORKER};
+use crate::redis_servers::RedisServers;
+use crate::report::Report;
+
+/// For how long a lock is taken. Long beside every hold, so that what is slow does not become unsafe.
+const TTL: Duration = Duration::from_secs(10);
+
+/// How long the run takes in which the holders count.
+const COUNTING: Duration = Duration::from_secs(1);
+
+/// Lets each lock have its turn. Whether none was ever held twice.
+pub(crate) fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
+    let mut is_clean = true;
+    for lock in args.locks() {
+        let report = duel(lock, args)?;
+        report.print(args.json);
+        if report.overlaps > 0 {
+            eprintln!("lock_duel: {lock:?} was held twice at once {} times", report.overlaps);
+            is_clean = false;
+        }
+    }
+    Ok(is_clean)
+}
+
+fn duel(lock: LockName, args: &Args) -> Result<Report, Box<dyn Error>> {
+    let measured = turn(lock, args, Duration::from_secs(args.seconds), false)?;
+    let counting = turn(lock, args, COUNTING, true)?;
+    let overlaps = measured.overlaps + counting.overlaps;
+    Ok(Report::new(lock, args, &measured.outcomes, measured.seconds, measured.commands, overlaps))
+}
+
+struct Turn {
+    outcomes: Vec<Outcome>,
+    seconds: f64,
+    commands: u64,
+    overlaps: u64,
+}
+
+fn turn(lock: LockName, args: &Args, time: Duration, count: bool) -> Result<Turn, Box<dyn Error>> {
+    let servers = RedisServers::start(usize::try_from(args.nodes)?)?;
+    let folder = tempfile::tempdir()?;
+    let mut workers = Vec::new();
+    for process in 0..args.processes {
+        workers.push(Worker::start(&Orders {
+            lock,
+            urls: servers.urls(),
+            waiters: args.waiters,
+            keys: args.keys,
+            hold: Duration::from_micros(args.hold_us),
+            ttl: TTL,
+            time,
+            fault: args.fault,
+            process,
+            folder: folder.path().to_owned(),
+            count,
+        })?);
+    }
+    for worker in &mut workers {
+        worker.is_ready()?;
+    }
+    let before = commands(&servers);
+    let started = Instant::now();
+    for worker in &mut workers {
+        worker.begin()?;
+    }
+    let struck = struck_after(time / 5, args, &servers)?;
+    let mut outcomes = Vec::new();
+    for worker in workers {
+        outcomes.push(worker.outcome()?);
+    }
+    // What a waiter held at the end came within the time.
+    let seconds = started.elapsed().as_secs_f64().min(time.as_secs_f64());
+    let commands = commands(&servers).saturating_sub(before);
+    drop(struck);
+    let overlaps = match count {
+        false => holders::overlaps(folder.path(), args.processes)?,
+        true => lost_counts(folder.path(), args.keys, &outcomes)?,
+    };
+    Ok(Turn { outcomes, seconds, commands, overlaps })
+}
+
+fn struck_after(after: Duration, args: &Args, servers: &RedisServers) -> Result<Struck, Box<dyn Error>> {
+    thread::sleep(after);
+    Ok(strike(args.fault, servers)?)
+}
+
+/// What all servers that answer have done.
+fn commands(servers: &RedisServers) -> u64 {
+    servers.iter().filter_map(|server| server.commands_processed().ok()).sum()
+}
+
+/// How many holders have counted in vain, because another one was counting at the same time.
+fn lost_counts(folder: &Path, keys: u32, outcomes: &[Outcome]) -> Result<u64, Box<dyn Error>> {
+    let held: u64 = outcomes.iter().map(|it| it.acquisitions).sum();
+    let mut all = 0;
+    for key in 0..keys {
+        all += counted(&counter(folder, key))?;
+    }
+    Ok(held.abs_diff(all))
+}
+
+struct Worker {
+    child: Child,
+    orders: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Worker {
+    fn start(orders: &Orders) -> Result<Self, Box<dyn Error>> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .env(WORKER, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let answers = BufReader::new(stdout.ok_or("a worker has no standard output")?).lines();
+        let mut worker = Self { child, orders: stdin, answers };
+        worker.tell(&serde_json::to_string(orders)?)?;
+        Ok(worker)
+    }
+
+    fn tell(&mut self, line: &str) -> Result<(), Box<dyn Error>> {
+        let orders = self.orders.as_mut().ok_or("a worker has no standard input")?;
+        writeln!(orders, "{line}")?;
+        Ok(orders.flush()?)
+    }
+
+    fn answer(&mut self) -> Result<String, Box<dyn Error>> {
+        Ok(self.answers.next().ok_or("a worker has ended too early")??)
+    }
+
+    fn is_ready(&mut self) -> Result<(), Box<dyn Error>> {
+        self.answer().map(drop)
+    }
+
+    fn begin(&mut self) -> Result<(), Box<dyn Error>> {
+        self.tell("begin")
+    }
+
+    fn outcome(mut self) -> Result<Outcome, Box<dyn Error>> {
+        Ok(serde_json::from_str(&self.answer()?)?)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // One that waits for its orders ends with them; one that does not is stopped.
+        drop(self.orders.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
