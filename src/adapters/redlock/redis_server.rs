@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, Cmd, ConnectionAddr, InfoDict, RedisError, Value, cmd};
+use ::tokio::task::unconstrained;
 use async_trait::async_trait;
 
 use super::check::Finding;
@@ -18,6 +19,10 @@ const SCRIPT: &str = include_str!("script.lua");
 
 /// Most keys of one script, so that none keeps a server busy for long. One ask is never divided.
 const KEYS_PER_SCRIPT_MAX: usize = 256;
+
+/// Most requests that wait to be written to one connection. With more, one could be written before another one that came
+/// earlier: more than there ever are, as a node that stands still is soon left alone.
+const REQUESTS_WAITING_MAX: usize = 1 << 20;
 
 /// For how long a health check sets its key.
 const CHECK_TTL: Duration = Duration::from_secs(1);
@@ -102,7 +107,10 @@ impl Server for RedisServer {
 
     async fn connect(&self) -> Result<Connected, ServerError> {
         // The engine measures both times.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(REQUESTS_WAITING_MAX);
         let mut connection =
             self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(failure)?;
         let load = cmd("SCRIPT").arg("LOAD").arg(SCRIPT).to_owned();
@@ -132,22 +140,26 @@ impl fmt::Debug for RedisLink {
 impl Link for RedisLink {
     fn ask(&self, asks: Arc<[Ask]>) -> BoxFuture<'static, Result<Vec<Answer>, ServerError>> {
         let mut link = self.clone();
-        Box::pin(async move {
-            // A lone key needs no script, unless someone has it: then the script says for how long.
-            if let Some(set) = lone_set(&asks)
-                && send(&mut link.connection, &set).await? == Value::Okay
-            {
-                return Ok(vec![Answer::Done]);
+        // Written in the order in which they are first polled: tokio must not put off a busy task's.
+        Box::pin(unconstrained(async move {
+            // A lone key needs no script, unless someone has it: then the script says for how long. It must not try again to
+            // take the key: what was asked after this on the same connection may have been done meanwhile.
+            if let Some(set) = lone_set(&asks) {
+                if send(&mut link.connection, &set).await? == Value::Okay {
+                    return Ok(vec![Answer::Done]);
+                }
+                let look = link.script(&asks, |_| "L");
+                return answers(&asks, send(&mut link.connection, &look).await?);
             }
             let scripts: Vec<&[Ask]> = scripts(&asks).collect();
             if let [asks] = scripts[..] {
-                let script = link.script(asks);
+                let script = link.script(asks, name);
                 let value = send(&mut link.connection, &script).await?;
                 return answers(asks, value);
             }
             let mut pipeline = ::redis::pipe();
             for asks in &scripts {
-                pipeline.add_command(link.script(asks));
+                pipeline.add_command(link.script(asks, name));
             }
             let count = scripts.len();
             let values = link.connection.send_packed_commands(&pipeline, 0, count).await.map_err(failure)?;
@@ -156,7 +168,7 @@ impl Link for RedisLink {
                 all.extend(answers(asks, value.extract_error().map_err(failure)?)?);
             }
             Ok(all)
-        })
+        }))
     }
 
     fn check(&self, key: Arc<str>) -> BoxFuture<'static, Result<Vec<Finding>, ServerError>> {
@@ -202,21 +214,29 @@ impl Link for RedisLink {
 
 impl RedisLink {
     /// The script with these asks, by its hash.
-    fn script(&self, asks: &[Ask]) -> Cmd {
+    fn script(&self, asks: &[Ask], name: impl Fn(&Ask) -> &'static str) -> Cmd {
         let mut script = cmd("EVALSHA");
         script.arg(&*self.hash).arg(asks.iter().map(|ask| ask.keys().len()).sum::<usize>());
         for key in asks.iter().flat_map(Ask::keys) {
             script.arg(&**key);
         }
         for ask in asks {
-            let (name, ttl) = match ask {
-                Ask::Acquire { ttl, .. } => ("A", *ttl),
-                Ask::Extend { ttl, .. } => ("E", *ttl),
-                Ask::Release { .. } => ("R", Duration::ZERO),
+            let ttl = match ask {
+                Ask::Acquire { ttl, .. } | Ask::Extend { ttl, .. } => *ttl,
+                Ask::Release { .. } => Duration::ZERO,
             };
-            script.arg(name).arg(ask.keys().len()).arg(ask.token().as_bytes()).arg(milliseconds(ttl));
+            script.arg(name(ask)).arg(ask.keys().len()).arg(ask.token().as_bytes()).arg(milliseconds(ttl));
         }
         script
+    }
+}
+
+/// What an ask is called in the script.
+fn name(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Acquire { .. } => "A",
+        Ask::Extend { .. } => "E",
+        Ask::Release { .. } => "R",
     }
 }
 

@@ -8,26 +8,29 @@ local function code(reply)
   return type(reply) == 'table' and reply.err and string.match(reply.err, '^%S+')
 end
 
--- All keys or none. 0: granted; n > 0: held for n - 1 ms; -1: held without a TTL.
+-- How a key that was not set is held. 0: it is ours; n > 0: for n - 1 ms; -1: without a TTL.
+local function look(i, token)
+  local value = call('GET', keys[i])
+  if value == token then return 0 end
+  if code(value) then return code(value) end
+  local left = call('PTTL', keys[i])
+  if code(left) then return code(left) end
+  -- A key that has ended meanwhile is free at once.
+  if left == -2 then return 1 end
+  return left < 0 and -1 or left + 1
+end
+
+-- All keys or none. 0: granted; else as above, of the key that is held longest.
 local function acquire(first, last, token, ttl)
   local answer, ours = 0, {}
   for i = first, last do
     local set = call('SET', keys[i], token, 'NX', 'PX', ttl)
     if not set then
-      local value = call('GET', keys[i])
-      if value == token then
+      local held = look(i, token)
+      if held == 0 then
         call('PEXPIRE', keys[i], ttl)
-      elseif code(value) then
-        answer = code(value)
-      else
-        local left = call('PTTL', keys[i])
-        if code(left) then
-          answer = code(left)
-        elseif left < 0 then
-          answer = -1
-        elseif answer ~= -1 and left + 1 > answer then
-          answer = left + 1
-        end
+      elseif type(held) == 'string' or held == -1 or (answer ~= -1 and held > answer) then
+        answer = held
       end
     elseif code(set) then
       answer = code(set)
@@ -69,7 +72,9 @@ for argument = 1, #arguments, 4 do
   end
   if not answer then
     local last = key + tonumber(count) - 1
-    if name == 'A' then
+    if name == 'L' then
+      answer = look(key, token)
+    elseif name == 'A' then
       answer = acquire(key, last, token, arguments[argument + 3])
     else
       answer = compare_and(name, key, token, arguments[argument + 3])

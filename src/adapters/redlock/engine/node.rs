@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
@@ -11,7 +12,7 @@ use super::super::config::Quarantine;
 use super::super::server::{Answer, Ask, Connected, Link, Server, ServerError};
 use super::breaker::Breaker;
 use super::quarantine::quarantined_until;
-use crate::ports::{LockError, Observation, Observer, Runtime, RuntimeExt};
+use crate::ports::{BoxFuture, LockError, Observation, Observer, Runtime, RuntimeExt};
 
 /// A server and what is known about it.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ struct State {
     up: Option<Up>,
     /// Counts connections.
     generation: u64,
-    /// A connection is being made, and these wait for what becomes of it.
-    connecting: Option<Vec<oneshot::Sender<()>>>,
+    /// A connection is being made.
+    connecting: Option<Connecting>,
     breaker: Breaker,
     failure: Option<ServerError>,
     /// How many requests were answered.
@@ -52,14 +53,30 @@ pub(super) struct Reply {
     pub(super) answers: Vec<Answer>,
     pub(super) link: Arc<dyn Link>,
     pub(super) generation: u64,
+    /// Whether it was asked a second time, so that later requests may have been done before.
+    pub(super) resent: bool,
     /// Whether its grants count.
     pub(super) counts: bool,
+}
+
+/// Who waits for the connection that is being made.
+#[derive(Debug, Default)]
+struct Connecting {
+    waiting: Vec<(Arc<[Ask]>, oneshot::Sender<Sent>)>,
+    told: Vec<oneshot::Sender<()>>,
+}
+
+/// Asks that are on their way.
+struct Sent {
+    answers: BoxFuture<'static, Result<Vec<Answer>, ServerError>>,
+    link: Arc<dyn Link>,
+    generation: u64,
 }
 
 /// What is to be done to reach the node.
 enum Way {
     Open(Up),
-    Wait(oneshot::Receiver<()>),
+    Wait(oneshot::Receiver<Sent>),
     Closed(ServerError),
 }
 
@@ -87,14 +104,18 @@ impl Node {
     /// Asks, on the connection that is there or is being made. When it ends before the answer, once more on the next one:
     /// whatever is asked may be asked twice.
     pub(super) async fn ask(self: Arc<Self>, asks: Arc<[Ask]>) -> Result<Reply, ServerError> {
-        let mut again = true;
+        let mut resent = false;
         loop {
-            let Up { link, generation } = self.up().await?;
-            match link.ask(Arc::clone(&asks)).await {
-                Ok(answers) => return Ok(self.answered(answers, link, generation)),
+            let Sent { answers, link, generation } = match self.way(&asks) {
+                Way::Open(Up { link, generation }) => Sent { answers: link.ask(Arc::clone(&asks)), link, generation },
+                Way::Wait(sent) => sent.await.map_err(|_| self.failure())?,
+                Way::Closed(error) => return Err(error),
+            };
+            match answers.await {
+                Ok(answers) => return Ok(self.answered(answers, link, generation, resent)),
                 Err(error @ ServerError::Closed(_)) => {
                     self.lost(generation, error.clone());
-                    if !std::mem::take(&mut again) {
+                    if std::mem::replace(&mut resent, true) {
                         return Err(error);
                     }
                 }
@@ -103,85 +124,75 @@ impl Node {
         }
     }
 
-    /// The node's connection, made if need be.
-    async fn up(self: &Arc<Self>) -> Result<Up, ServerError> {
-        loop {
-            match self.way() {
-                Way::Open(up) => return Ok(up),
-                Way::Closed(error) => return Err(error),
-                Way::Wait(connected) => {
-                    // Whoever connects says when it has ended, in whatever way.
-                    let _ = connected.await;
-                }
-            }
-        }
-    }
-
     /// The connection, also of a node that is left alone: for health checks, which may wait.
     pub(super) async fn link(self: &Arc<Self>) -> Result<Arc<dyn Link>, ServerError> {
         let connected = {
             let mut state = self.state();
-            match &state.up {
-                Some(up) => return Ok(Arc::clone(&up.link)),
-                None => self.connected(&mut state),
+            if let Some(up) = &state.up {
+                return Ok(Arc::clone(&up.link));
             }
+            let (sender, connected) = oneshot::channel();
+            self.connecting(&mut state).told.push(sender);
+            connected
         };
         // Whoever connects says when it has ended, in whatever way.
         let _ = connected.await;
-        let state = self.state();
-        match (&state.up, &state.failure) {
-            (Some(up), _) => Ok(Arc::clone(&up.link)),
-            (None, failure) => Err(failure.clone().unwrap_or_else(not_connected)),
-        }
+        let up = self.state().up.clone();
+        up.map(|up| up.link).ok_or_else(|| self.failure())
     }
 
-    fn way(self: &Arc<Self>) -> Way {
+    fn way(self: &Arc<Self>, asks: &Arc<[Ask]>) -> Way {
         let now = self.runtime.now();
         let mut state = self.state();
         if let Some(up) = &state.up {
             return Way::Open(up.clone());
         }
         if state.breaker.is_closed() {
-            return Way::Wait(self.connected(&mut state));
+            let (sender, sent) = oneshot::channel();
+            self.connecting(&mut state).waiting.push((Arc::clone(asks), sender));
+            return Way::Wait(sent);
         }
         if state.connecting.is_none() && state.breaker.allows(now) {
             // Half open: someone tries, and nobody waits for it.
-            drop(self.connected(&mut state));
+            self.connecting(&mut state);
         }
         Way::Closed(state.failure.clone().unwrap_or_else(not_connected))
     }
 
-    /// Ends when the connection that is being made is there or has failed. Begins to make one if nobody does.
-    fn connected(self: &Arc<Self>, state: &mut State) -> oneshot::Receiver<()> {
-        let (sender, receiver) = oneshot::channel();
-        match &mut state.connecting {
-            Some(waiting) => waiting.push(sender),
-            None => {
-                state.connecting = Some(vec![sender]);
-                let node = Arc::clone(self);
-                self.runtime.spawn(Box::pin(async move { node.connect().await }));
-            }
-        }
-        receiver
+    fn failure(&self) -> ServerError {
+        self.state().failure.clone().unwrap_or_else(not_connected)
+    }
+
+    /// The attempt to connect that is under way. It begins now if there is none.
+    fn connecting<'s>(self: &Arc<Self>, state: &'s mut State) -> &'s mut Connecting {
+        state.connecting.get_or_insert_with(|| {
+            let node = Arc::clone(self);
+            self.runtime.spawn(Box::pin(async move { node.connect().await }));
+            Connecting::default()
+        })
     }
 
     async fn connect(self: Arc<Self>) {
-        let connecting = Connecting(&self);
+        let mut attempt = Attempt { node: &self, is_over: false };
         let timeout = self.runtime.sleep(self.connect_timeout);
         let connected = match select(pin!(self.server.connect()), timeout).await {
             Either::Left((connected, _)) => connected,
             Either::Right(_) => Err(ServerError::Closed(Arc::from("connecting took too long"))),
         };
+        attempt.is_over = true;
         match connected {
             Ok(connected) => self.is_up(connected),
-            Err(error) => self.is_down(error),
+            Err(error) => {
+                self.is_down(error);
+                let connecting = self.state().connecting.take();
+                tell(connecting);
+            }
         }
-        drop(connecting);
     }
 
     fn is_up(&self, Connected { link, life }: Connected) {
         let now = self.runtime.now();
-        let was_down = {
+        let (was_down, generation) = {
             let mut state = self.state();
             let until = quarantined_until(self.quarantine, now, state.run_id.as_deref(), life.as_ref());
             state.quarantined_until = state.quarantined_until.max(until);
@@ -189,14 +200,42 @@ impl Node {
                 state.run_id = Some(life.run_id);
             }
             state.generation += 1;
-            state.up = Some(Up { link, generation: state.generation });
             let was_down = !state.breaker.is_closed();
             state.breaker.succeeded();
             state.failure = None;
-            was_down
+            (was_down, state.generation)
         };
+        self.send_what_waits(&Up { link, generation });
         if was_down {
             self.observer.observe(&Observation::LockNodeUp { node: &self.name });
+        }
+    }
+
+    /// What has waited for the connection goes first, in the order in which it came.
+    fn send_what_waits(&self, up: &Up) {
+        loop {
+            let waiting = {
+                let mut state = self.state();
+                let waiting = state.connecting.as_mut().map(|it| std::mem::take(&mut it.waiting)).unwrap_or_default();
+                if waiting.is_empty() {
+                    state.up = Some(up.clone());
+                    let connecting = state.connecting.take();
+                    drop(state);
+                    return tell(connecting);
+                }
+                waiting
+            };
+            for (asks, sender) in waiting {
+                if sender.is_canceled() {
+                    continue;
+                }
+                let mut answers = up.link.ask(asks);
+                let polled = answers.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                if let Poll::Ready(answered) = polled {
+                    answers = Box::pin(std::future::ready(answered));
+                }
+                let _ = sender.send(Sent { answers, link: Arc::clone(&up.link), generation: up.generation });
+            }
         }
     }
 
@@ -222,11 +261,11 @@ impl Node {
         if state.up.as_ref().is_some_and(|up| up.generation == generation) {
             state.up = None;
             state.failure = Some(error);
-            drop(self.connected(&mut state));
+            self.connecting(&mut state);
         }
     }
 
-    fn answered(&self, answers: Vec<Answer>, link: Arc<dyn Link>, generation: u64) -> Reply {
+    fn answered(&self, answers: Vec<Answer>, link: Arc<dyn Link>, generation: u64, resent: bool) -> Reply {
         let mut state = self.state();
         state.answered += 1;
         let counts = match state.quarantined_until {
@@ -237,7 +276,7 @@ impl Node {
             }
             Some(_) => false,
         };
-        Reply { answers, link, generation, counts }
+        Reply { answers, link, generation, resent, counts }
     }
 
     /// How many requests it has answered: the same number later says that it has been silent since.
@@ -263,15 +302,25 @@ impl Node {
     }
 }
 
-/// Tells those who wait that connecting has ended, also when its task is dropped.
-struct Connecting<'n>(&'n Node);
+/// An attempt to connect. If its task is dropped half-way, nobody waits for it any more.
+struct Attempt<'n> {
+    node: &'n Node,
+    is_over: bool,
+}
 
-impl Drop for Connecting<'_> {
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        let waiting = self.0.state().connecting.take();
-        for waiter in waiting.into_iter().flatten() {
-            let _ = waiter.send(());
+        if !self.is_over {
+            let connecting = self.node.state().connecting.take();
+            tell(connecting);
         }
+    }
+}
+
+/// Those who asked are told by being sent away, or were served before.
+fn tell(connecting: Option<Connecting>) {
+    for told in connecting.into_iter().flat_map(|it| it.told) {
+        let _ = told.send(());
     }
 }
 

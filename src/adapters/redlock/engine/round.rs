@@ -298,7 +298,7 @@ impl Round {
             }
             // What was released meanwhile was released after it was acquired, if on the same connection; else perhaps before.
             (Ask::Acquire { token, .. }, Answer::Done)
-                if self.engine.nodes[node].generation() != Some(reply.generation) =>
+                if reply.resent || self.engine.nodes[node].generation() != Some(reply.generation) =>
             {
                 let released = self.engine.unsettled.released_of(token);
                 self.in_vain[node].extend(releases(&self.asks[ask], &released));
