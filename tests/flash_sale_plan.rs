@@ -180,7 +180,6 @@ fn what_is_not_compiled_in_yet_is_said_so() {
     for (line, words) in [
         ("--store postgres", "--store postgres is not compiled in"),
         ("--store mssql --store-url mssql://localhost", "--store mssql is not compiled in"),
-        ("--store memory --processes 1 --lock rslock", "--lock rslock is not compiled in"),
         (
             "--store memory --processes 1 --lock redlock --redis redis://a --redis redis://b",
             "--lock redlock is not compiled in",
@@ -188,6 +187,12 @@ fn what_is_not_compiled_in_yet_is_said_so() {
     ] {
         run_refused(line, words);
     }
+}
+
+#[cfg(not(feature = "rslock"))]
+#[test]
+fn a_lock_that_is_not_compiled_in_names_its_feature() {
+    run_refused("--store memory --processes 1 --lock rslock", "not compiled in: add --features rslock");
 }
 
 #[cfg(not(feature = "sqlite"))]

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::nodes;
 
 /// How many buyers each worker has at least where some are killed: fewer are through before anybody could be.
 const KILLED_BUYERS_MIN: u32 = 10;
@@ -66,7 +67,7 @@ pub(crate) struct SaleArgs {
     /// The lock between the processes [default: sqlite with the sqlite store, else none]
     #[arg(long, value_enum)]
     pub(crate) lock: Option<LockKind>,
-    /// A Redis node of the lock; repeat it for each node
+    /// A Redis server of the lock; repeat it for each [default: three private ones, with redlock and rslock]
     #[arg(long, value_name = "URL")]
     pub(crate) redis: Vec<String>,
     /// When the lock is taken
@@ -141,9 +142,9 @@ pub(crate) enum LockKind {
     None,
     /// Leases in a file shared by the processes
     Sqlite,
-    /// Redlock over independent Redis nodes
+    /// Redlock over independent Redis servers
     Redlock,
-    /// The rslock crate
+    /// The rslock crate, over the same servers
     Rslock,
     /// A lock that always says yes
     GrantsAll,
@@ -187,6 +188,13 @@ impl StoreKind {
     }
 }
 
+impl LockKind {
+    /// Whether it needs Redis servers.
+    pub(crate) fn is_on_redis(self) -> bool {
+        matches!(self, Self::Redlock | Self::Rslock)
+    }
+}
+
 /// How a sale goes when nothing is asked for. `None` cannot be: every argument has a default.
 pub(crate) fn defaults() -> Option<SaleArgs> {
     Args::try_parse_from(["flash_sale"]).ok().map(|args| args.sale)
@@ -210,10 +218,10 @@ impl SaleArgs {
         if self.demand == DemandKind::HotPool && self.standing == 0 {
             return Err(Failure::usage("--demand hot-pool needs standing places: --standing must be at least 1"));
         }
-        let redis = matches!(self.lock(), LockKind::Redlock | LockKind::Rslock);
-        if !self.redis.is_empty() && !redis {
+        if !self.redis.is_empty() && !self.lock().is_on_redis() {
             return Err(Failure::usage("--redis goes with --lock redlock or --lock rslock"));
         }
+        self.redis.iter().try_for_each(|url| nodes::check(url, self.lock()))?;
         let takes_it = !matches!(self.lock_policy, LockPolicyKind::Adaptive | LockPolicyKind::Never);
         if self.lock() == LockKind::None && takes_it {
             let policy = name(self.lock_policy);

@@ -26,12 +26,16 @@ mod hall;
 mod in_flight;
 mod killer;
 mod link;
+mod locks;
 mod log;
 mod meter;
+mod nodes;
 mod page;
 mod parent;
 mod plan;
 mod prepare;
+#[cfg(any(feature = "redlock", feature = "rslock"))]
+mod redis_servers;
 mod report;
 mod runtime;
 mod sale;

@@ -16,6 +16,7 @@ use crate::crew::Crew;
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::meter::Progress;
+use crate::nodes::{Nodes, Urls};
 use crate::page::{Page, Target};
 use crate::prepare::prepare;
 use crate::report::Report;
@@ -23,29 +24,31 @@ use crate::runtime::unix_time;
 use crate::sale::{Orders, Sale};
 use crate::terminal::{Stream, tell};
 use crate::watch::{Sold, watch};
-use crate::{plan, stores, table};
+use crate::{locks, plan, stores, table};
 
 /// Sells. Answers whether the audit holds and everything went as ordered.
 pub(crate) fn sell(args: &SaleArgs) -> Result<bool, Failure> {
-    stores::check_store(args.store)?;
-    stores::check_lock(args.lock())?;
+    stores::check(args.store)?;
+    locks::check(args.lock())?;
     args.check()?;
     let sale = sale(args)?;
     let folder = Folder::new(args.keep.as_deref())?;
     let target = args.report.as_deref().map(Target::check).transpose()?;
-    let all_is_well = sell_in(folder.path(), &sale, args.json, target.as_ref());
+    let all_is_well = sell_in(folder.path(), &sale, args, target.as_ref());
     folder.leave(&sale, matches!(all_is_well, Ok(true)));
     all_is_well
 }
 
-fn sell_in(dir: &Path, sale: &Sale, json: bool, target: Option<&Target>) -> Result<bool, Failure> {
+fn sell_in(dir: &Path, sale: &Sale, args: &SaleArgs, target: Option<&Target>) -> Result<bool, Failure> {
     tell(table::heading(sale));
     let tokio = tokio_runtime()?;
+    // Private servers end with this function.
+    let nodes = Nodes::of(args)?;
     let store = stores::open(sale, dir)?;
-    tokio.block_on(prepare(sale, Arc::clone(&store.repository)))?;
+    tokio.block_on(prepare(sale, dir, &nodes.urls, Arc::clone(&store.repository)))?;
     sale.save(dir)?;
     let course = CourseLog::create(dir)?;
-    let sold = watch(sale, hire(sale, dir, &store.repository)?, dir, &course)?;
+    let sold = watch(sale, hire(sale, dir, &nodes.urls, &store.repository)?, dir, &course)?;
     course.ended()?;
 
     // The audit reads through its own connection, except what is only in this process.
@@ -54,12 +57,12 @@ fn sell_in(dir: &Path, sale: &Sale, json: bool, target: Option<&Target>) -> Resu
     let audited = tokio.block_on(audit(sale, dir, memory.as_deref()))?;
     let Sold { progress, took, kills, .. } = &sold;
     let report = Report::new(sale, &audited, *progress, kills.len(), *took);
-    let stream = if json { Stream::Error } else { Stream::Output };
+    let stream = if args.json { Stream::Error } else { Stream::Output };
     stream.write(&format!("\n{}\n{}", table::table(&report), table::verdict(&audited, stream)))?;
     let complaints = sold.complaints(sale);
     let untimely = sold.untimely(report.requests);
     complaints.iter().chain(&untimely).for_each(|line| tell(format_args!("flash_sale: {line}")));
-    if json {
+    if args.json {
         let line = serde_json::to_string(&report).map_err(|error| Failure::caused("the report", &error))?;
         Stream::Output.write(&(line + "\n"))?;
     }
@@ -72,7 +75,7 @@ fn sell_in(dir: &Path, sale: &Sale, json: bool, target: Option<&Target>) -> Resu
 /// Audits a kept sale again.
 pub(crate) fn audit_kept(dir: &Path, report: Option<&Path>) -> Result<bool, Failure> {
     let sale = Sale::load(dir)?;
-    stores::check_store(sale.store)?;
+    stores::check(sale.store)?;
     let target = report.map(Target::check).transpose()?;
     let audited = tokio_runtime()?.block_on(audit(&sale, dir, None))?;
     Stream::Output.write(&table::verdict(&audited, Stream::Output))?;
@@ -104,6 +107,7 @@ fn sale(args: &SaleArgs) -> Result<Sale, Failure> {
         store: args.store,
         store_url,
         lock: args.lock(),
+        redis_named: args.redis.len(),
         lock_policy: args.lock_policy,
         contention: args.contention,
         wait_ms: args.wait_ms,
@@ -117,8 +121,8 @@ fn sale(args: &SaleArgs) -> Result<Sale, Failure> {
     })
 }
 
-fn hire(sale: &Sale, dir: &Path, repository: &Arc<dyn Repository>) -> Result<Crew, Failure> {
-    let orders = |worker| Orders { worker, dir: dir.to_owned(), sale: sale.clone() };
+fn hire(sale: &Sale, dir: &Path, redis: &Urls, repository: &Arc<dyn Repository>) -> Result<Crew, Failure> {
+    let orders = |worker| Orders { worker, dir: dir.to_owned(), redis: redis.clone(), sale: sale.clone() };
     match sale.store {
         StoreKind::Memory => Ok(Crew::of_one_thread(orders(1), Arc::clone(repository))),
         _ => Crew::of_processes(&(1..=sale.processes).map(orders).collect::<Vec<_>>()),
@@ -126,6 +130,6 @@ fn hire(sale: &Sale, dir: &Path, repository: &Arc<dyn Repository>) -> Result<Cre
 }
 
 fn tokio_runtime() -> Result<Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::caused("the runtime", &error))
 }

@@ -10,6 +10,7 @@ use ticket_reservation::domain::{EventId, Policies};
 use crate::args::{ContentionKind, DemandKind, LockKind, LockPolicyKind, StoreKind};
 use crate::failure::Failure;
 use crate::hall::Hall;
+use crate::nodes::Urls;
 
 /// The file in a sale's folder that an audit starts from.
 const FILE: &str = "sale.json";
@@ -27,6 +28,10 @@ pub(crate) struct Sale {
     /// `None` is a file in the sale's folder.
     pub(crate) store_url: Option<String>,
     pub(crate) lock: LockKind,
+    /// How many Redis servers of the lock were named; without any it has private ones. Their addresses may have
+    /// passwords in them and are not written down.
+    #[serde(default)]
+    pub(crate) redis_named: usize,
     pub(crate) lock_policy: LockPolicyKind,
     pub(crate) contention: ContentionKind,
     pub(crate) wait_ms: u64,
@@ -93,6 +98,8 @@ pub(crate) struct Orders {
     pub(crate) worker: u32,
     /// The sale's folder.
     pub(crate) dir: PathBuf,
+    /// The Redis servers of the lock, if it has some.
+    pub(crate) redis: Urls,
     /// The sale.
     pub(crate) sale: Sale,
 }

@@ -1,19 +1,18 @@
-//! Which stores and locks are compiled in. The one place where the selling side names adapters.
+//! Which stores are compiled in. The one place where the selling side names their adapters.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::ports::{BoxFuture, Lock, Repository, Runtime};
+use ticket_reservation::ports::{BoxFuture, Repository};
 
-use crate::args::{LockKind, StoreKind, name};
+use crate::args::{StoreKind, name};
 use crate::failure::Failure;
-use crate::grants_all::GrantsAll;
 use crate::sale::Sale;
 
 /// Refuses a store that this build does not have.
-pub(crate) fn check_store(store: StoreKind) -> Result<(), Failure> {
+pub(crate) fn check(store: StoreKind) -> Result<(), Failure> {
     match store {
         StoreKind::Memory => Ok(()),
         StoreKind::Sqlite if sqlite::COMPILED_IN => Ok(()),
@@ -23,18 +22,6 @@ pub(crate) fn check_store(store: StoreKind) -> Result<(), Failure> {
         )),
         StoreKind::Postgres | StoreKind::Mssql => {
             Err(Failure::usage(format!("--store {} is not compiled in yet", name(store))))
-        }
-    }
-}
-
-/// Refuses a lock that this build does not have.
-pub(crate) fn check_lock(lock: LockKind) -> Result<(), Failure> {
-    match lock {
-        LockKind::None | LockKind::GrantsAll => Ok(()),
-        LockKind::Sqlite if sqlite::COMPILED_IN => Ok(()),
-        LockKind::Sqlite => Err(Failure::usage("--lock sqlite is not compiled in: add --features sqlite")),
-        LockKind::Redlock | LockKind::Rslock => {
-            Err(Failure::usage(format!("--lock {} is not compiled in yet", name(lock))))
         }
     }
 }
@@ -89,26 +76,16 @@ impl Store {
 
 /// Opens the sale's store, and makes it when there is none.
 pub(crate) fn open(sale: &Sale, dir: &Path) -> Result<Store, Failure> {
-    check_store(sale.store)?;
+    check(sale.store)?;
     match sale.store {
         StoreKind::Memory => Ok(Store::new(MemoryRepository::new(), |_| Box::pin(async {}))),
         _ => sqlite::open(&file(sale, dir)),
     }
 }
 
-/// Opens the sale's lock.
-pub(crate) fn lock(sale: &Sale, dir: &Path, runtime: &Arc<dyn Runtime>) -> Result<Option<Arc<dyn Lock>>, Failure> {
-    check_lock(sale.lock)?;
-    match sale.lock {
-        LockKind::None => Ok(None),
-        LockKind::GrantsAll => Ok(Some(Arc::new(GrantsAll::default()))),
-        _ => sqlite::lock(dir, runtime).map(Some),
-    }
-}
-
 #[cfg(feature = "sqlite")]
 mod sqlite {
-    use ticket_reservation::adapters::sqlite::{SqliteLock, SqliteRepository};
+    use ticket_reservation::adapters::sqlite::SqliteRepository;
 
     use super::*;
 
@@ -118,12 +95,6 @@ mod sqlite {
         let store = SqliteRepository::builder(file).open();
         let store = store.map_err(|error| Failure::caused(format!("the store {}", file.display()), &error))?;
         Ok(Store::new(store, |store| Box::pin(store.close())))
-    }
-
-    pub(super) fn lock(dir: &Path, runtime: &Arc<dyn Runtime>) -> Result<Arc<dyn Lock>, Failure> {
-        let file = dir.join("lock.db");
-        let lock = SqliteLock::builder(&file, Arc::clone(runtime)).open();
-        Ok(Arc::new(lock.map_err(|error| Failure::caused(format!("the lock {}", file.display()), &error))?))
     }
 }
 
@@ -135,9 +106,5 @@ mod sqlite {
 
     pub(super) fn open(_: &Path) -> Result<Store, Failure> {
         Err(Failure::usage("--store sqlite is not compiled in: add --features sqlite"))
-    }
-
-    pub(super) fn lock(_: &Path, _: &Arc<dyn Runtime>) -> Result<Arc<dyn Lock>, Failure> {
-        Err(Failure::usage("--lock sqlite is not compiled in: add --features sqlite"))
     }
 }

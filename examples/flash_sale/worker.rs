@@ -17,6 +17,7 @@ use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::link::{Link, Message};
+use crate::locks;
 use crate::log::{self, Log};
 use crate::meter::Meter;
 use crate::runtime::TokioRuntime;
@@ -34,7 +35,7 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// Works through the orders. Brings its own store, unless it is given one.
 pub(crate) fn run(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut dyn Link) -> Result<(), Failure> {
     // One thread: every worker is a process, and the crate's work is waiting.
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let tokio = tokio.map_err(|error| Failure::caused("the runtime", &error))?;
     tokio.block_on(serve(orders, shared, link))
 }
@@ -95,7 +96,7 @@ fn let_buyers_in(desk: &Arc<Desk>, gate: &Arc<Gate>, orders: &Orders) -> JoinSet
 }
 
 fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Result<Desk, Failure> {
-    let Orders { worker, dir, sale } = orders;
+    let Orders { worker, dir, sale, .. } = orders;
     let repository = match shared {
         Some(repository) => repository,
         None => stores::open(sale, dir)?.repository,
@@ -116,13 +117,13 @@ fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Result<Des
 }
 
 fn service(orders: &Orders, repository: Arc<dyn Repository>, meter: Arc<Meter>) -> Result<BookingService, Failure> {
-    let Orders { dir, sale, .. } = orders;
+    let Orders { dir, redis, sale, .. } = orders;
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new(Handle::current()));
     let mut limits = Limits::default().lock_ttl(LOCK_TTL);
     if !sale.combining {
         limits = limits.batch_max(1);
     }
-    let lock = stores::lock(sale, dir, &runtime)?;
+    let lock = locks::open(sale, dir, redis, &runtime)?;
     let mut builder = BookingService::builder(repository, runtime)
         .policies(sale.policies())
         .contention(match sale.contention {

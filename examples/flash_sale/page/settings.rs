@@ -59,7 +59,8 @@ pub(super) fn card(page: &Page<'_>) -> String {
 
 /// What one types to hold the sale again: what is not as by default. A store's address may have a password in it.
 fn command(sale: &Sale) -> String {
-    let mut line = "cargo run --release --features sqlite --example flash_sale --".to_owned();
+    let features = if sale.lock.is_on_redis() { format!("sqlite,{}", name(sale.lock)) } else { "sqlite".to_owned() };
+    let mut line = format!("cargo run --release --features {features} --example flash_sale --");
     let Some(usual) = args::defaults() else { return line };
     let mut add = |differs: bool, flag: &str, value: String| {
         if differs {
@@ -75,6 +76,7 @@ fn command(sale: &Sale) -> String {
     add(sale.store != usual.store, "store", name(sale.store));
     add(sale.store_url.is_some(), "store-url", "URL".to_owned());
     add(sale.lock != sale.store.usual_lock(), "lock", name(sale.lock));
+    (0..sale.redis_named).for_each(|_| add(true, "redis", "URL".to_owned()));
     add(sale.lock_policy != usual.lock_policy, "lock-policy", name(sale.lock_policy));
     add(sale.contention != usual.contention, "contention", name(sale.contention));
     add(sale.wait_ms != usual.wait_ms, "wait-ms", sale.wait_ms.to_string());

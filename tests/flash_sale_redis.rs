@@ -1,0 +1,264 @@
+//! The flash sale with a lock over Redis servers: its own, which never stay behind, and those that it is given.
+#![cfg(all(feature = "sqlite", feature = "rslock"))]
+
+mod flash_sale_support;
+#[path = "../examples/flash_sale/redis_servers/mod.rs"]
+mod redis_servers;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use flash_sale_support::{Run, command, flash_sale, run_sale};
+use redis_servers::RedisServers;
+use serde_json::Value;
+
+/// Small enough for a debug build.
+const SMALL: &str = "--processes 3 --buyers 240 --concurrency 30 --standing 40 --pay-ms 0 --lock rslock";
+
+fn number(report: &Value, field: &str) -> u64 {
+    report[field].as_u64().unwrap_or_else(|| panic!("{field} is {}", report[field]))
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn with_redis(urls: &[String]) -> Vec<String> {
+    urls.iter().flat_map(|url| ["--redis".to_owned(), url.clone()]).collect()
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(ToOwned::to_owned).collect()
+}
+
+fn report(run: &Run) -> Value {
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(report["audit"], "passed", "{run:?}");
+    report
+}
+
+#[test]
+fn every_lock_policy_sells_on_private_servers() {
+    for policy in ["ticket", "area", "event"] {
+        let (report, _) = run_sale(&format!("{SMALL} --lock-policy {policy}"));
+        assert_eq!((&report["lock"], &report["lock_policy"]), (&"rslock".into(), &policy.into()));
+        assert!(number(&report, "lock_acquisitions") > 0, "{report}");
+        assert!(number(&report, "bookings") > 50, "{report}");
+    }
+    run_sale(&format!("{SMALL} --lock-policy adaptive"));
+    run_sale("--store memory --processes 1 --buyers 60 --pay-ms 0 --lock rslock --lock-policy event");
+}
+
+#[test]
+fn killed_workers_lose_nothing_that_was_acknowledged() {
+    let (report, run) = run_sale(&format!("{SMALL} --lock-policy ticket --kill-workers 1"));
+    assert_eq!(number(&report, "killed"), 1, "{run:?}");
+}
+
+#[test]
+fn servers_that_are_named_are_used_and_left_as_they_are() {
+    let servers = RedisServers::start(3).expect("servers");
+    let run = flash_sale([words(SMALL), words("--lock-policy event --json"), with_redis(&servers.urls())].concat());
+    assert!(number(&report(&run), "lock_acquisitions") > 0);
+    for server in servers.iter() {
+        assert!(server.calls().expect("calls").get("set").is_some_and(|calls| *calls > 0));
+        assert_eq!(server.command(&["PING"]).expect("an answer"), "PONG");
+        // What a worker gave back in its last moment, at the latest when its TTL ends.
+        eventually("no lock is left", || server.keys().is_ok_and(|keys| keys.is_empty()));
+    }
+}
+
+/// The sale does not depend on its lock.
+#[test]
+fn a_majority_that_dies_during_the_sale_stops_nobody() {
+    let servers = RedisServers::start(3).expect("servers");
+    let line = "--processes 3 --buyers 600 --concurrency 30 --pay-ms 20 --lock rslock --lock-policy ticket --json";
+    let mut sale = command([words(line), with_redis(&servers.urls())].concat());
+    let sale = sale.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    eventually("locks are taken", || servers[0].calls().is_ok_and(|calls| calls.get("set") > Some(&20)));
+    servers[0].kill();
+    servers[1].kill();
+    let report = report(&Run::from(sale.wait_with_output().expect("it ends")));
+    assert!(number(&report, "bookings") > 100, "{report}");
+}
+
+// ---- what is wrong is said
+
+#[test]
+fn servers_that_do_not_answer_are_noticed_before_the_sale() {
+    // Ports that nobody listens on: they were free a moment ago.
+    let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address"));
+    let urls: Vec<String> = ports.iter().map(|address| format!("redis://{address}")).collect();
+    let run = flash_sale([words(SMALL), with_redis(&urls)].concat());
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{run:?}");
+    let said = run.stderr.lines().last().expect("a line");
+    assert!(said.starts_with("flash_sale: --lock rslock: the lock's store failed: no majority"), "{said}");
+}
+
+#[test]
+fn what_is_no_address_is_refused_without_its_password() {
+    for url in [
+        "localhost:6379",
+        "http://localhost",
+        "redis://",
+        "redis://u:hunter2@:6379",
+        "redis://u:hunter2@localhost:port",
+        "redis://u:hunter2@localhost/name",
+        "redis:/u:hunter2@localhost",
+        "u:hunter2@localhost:6379?password=hunter2",
+    ] {
+        let run = flash_sale(["--lock", "rslock", "--redis", url]);
+        run.assert_refused("--redis");
+        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn without_redis_server_one_line_says_what_to_do() {
+    let nowhere = tempfile::tempdir().expect("a folder");
+    let output = command(words(SMALL)).env("PATH", nowhere.path()).output().expect("it runs");
+    let run = Run::from(output);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    let said = run.stderr.lines().last().expect("a line");
+    let words = "redis-server is not installed: apt-get install redis-server, or name servers with --redis";
+    assert_eq!(said, format!("flash_sale: {words}"));
+}
+
+// ---- secrets
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
+}
+
+#[test]
+fn passwords_are_neither_printed_nor_written_down() {
+    let servers = RedisServers::start(3).expect("servers");
+    for server in servers.iter() {
+        server.command(&["ACL", "SETUSER", "box-office", "on", ">hunter2", "~*", "&*", "+@all"]).expect("an answer");
+        server.command(&["ACL", "SETUSER", "default", "off"]).expect("an answer");
+    }
+    let with = |password: &str| -> Vec<String> {
+        let url = |port| format!("redis://box-office:{password}@127.0.0.1:{port}/0");
+        with_redis(&servers.iter().map(|server| url(server.port())).collect::<Vec<_>>())
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (keep, page) = (folder.path().join("kept"), folder.path().join("page.html"));
+    let more = format!("--lock-policy event --keep {} --report {} --json", keep.display(), page.display());
+    let run = flash_sale([words(SMALL), words(&more), with("hunter2")].concat());
+    assert!(number(&report(&run), "lock_acquisitions") > 0);
+    let kept = files(&keep);
+    assert!(kept.iter().any(|file| file.ends_with("sale.json")) && kept.len() > 4, "{kept:?}");
+    let secret = b"hunter2".as_slice();
+    let has_secret = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
+    for file in kept.iter().chain([&page]) {
+        assert!(!has_secret(&fs::read(file).expect("a file")), "{} has the password", file.display());
+    }
+    assert!(!has_secret(run.stdout.as_bytes()) && !has_secret(run.stderr.as_bytes()), "{run:?}");
+    let text = fs::read_to_string(&page).expect("the page");
+    assert!(text.contains("--features sqlite,rslock --example flash_sale"), "the command that repeats the sale");
+    assert!(text.contains("--redis URL --redis URL --redis URL"), "the command that repeats the sale");
+
+    let refused = flash_sale([words(SMALL), with("hunter2-and-wrong")].concat());
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(!has_secret(refused.stderr.as_bytes()), "{refused:?}");
+}
+
+// ---- nobody stays behind
+
+/// A sale's processes inherit its environment and are known by it; a server overwrites what it has, and is known by the
+/// folder that it works in.
+#[cfg(target_os = "linux")]
+mod left_behind {
+    use super::*;
+
+    /// The programs of all processes whose temporary files are in a folder.
+    fn programs(folder: &Path) -> Vec<String> {
+        let variable = format!("TMPDIR={}", folder.display());
+        let of = |process: PathBuf| {
+            // Of a process that is gone by now, or is none, nothing can be read; of a dead one, nothing is there.
+            let is_in = fs::read_link(process.join("cwd")).ok()?.starts_with(folder);
+            let environment = fs::read(process.join("environ")).ok()?;
+            let inherited = environment.split(|byte| *byte == 0).any(|it| it == variable.as_bytes());
+            let arguments = fs::read(process.join("cmdline")).ok()?;
+            let program = String::from_utf8_lossy(&arguments).split(['\0', ' ']).next()?.to_owned();
+            ((is_in || inherited) && !program.is_empty()).then_some(program)
+        };
+        files(Path::new("/proc")).into_iter().filter_map(of).collect()
+    }
+
+    fn count(folder: &Path, program: &str) -> usize {
+        programs(folder).iter().filter(|it| it.ends_with(program)).count()
+    }
+
+    fn assert_nothing_is_left(folder: &Path) {
+        assert_eq!(programs(folder), [""; 0]);
+        assert!(files(folder).is_empty(), "temporary files: {:?}", files(folder));
+    }
+
+    /// Killed when a test ends, if it has not ended by then.
+    struct Sale(Option<Child>);
+
+    impl Sale {
+        fn start(folder: &Path, line: &str) -> Self {
+            let mut command = command(words(line));
+            command.env("TMPDIR", folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            Self(Some(command.spawn().expect("it runs")))
+        }
+
+        fn wait(mut self) -> Run {
+            Run::from(self.0.take().expect("a sale").wait_with_output().expect("it ends"))
+        }
+    }
+
+    impl Drop for Sale {
+        fn drop(&mut self) {
+            if let Some(mut child) = self.0.take() {
+                child.kill().expect("SIGKILL");
+                child.wait().expect("its end");
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_sale_no_server_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Long enough to be seen.
+        let line = "--processes 2 --buyers 60 --pay-ms 300 --lock rslock --lock-policy event --json";
+        let sale = Sale::start(folder.path(), line);
+        eventually("three servers run", || count(folder.path(), "redis-server") == 3);
+        report(&sale.wait());
+        assert_nothing_is_left(folder.path());
+    }
+
+    #[test]
+    fn after_a_sale_that_could_not_begin_no_server_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let file = elsewhere.path().join("store.db");
+        fs::write(&file, [7; 4_096]).expect("a file");
+        let run = Sale::start(folder.path(), &format!("{SMALL} --store-url {}", file.display())).wait();
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert_nothing_is_left(folder.path());
+    }
+
+    #[test]
+    fn after_a_sale_that_was_killed_no_process_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Nobody who takes this long to pay is through before the sale is killed.
+        let line = "--processes 3 --buyers 3000 --pay-ms 60000 --lock rslock --lock-policy event";
+        let sale = Sale::start(folder.path(), line);
+        eventually("workers and servers run", || {
+            count(folder.path(), "flash_sale") == 4 && count(folder.path(), "redis-server") == 3
+        });
+        drop(sale);
+        eventually("all processes are gone", || programs(folder.path()).is_empty());
+    }
+}
