@@ -147,6 +147,22 @@ fn releasing_can_be_dropped_at_every_poll_once_it_has_begun() {
     });
 }
 
+#[test]
+fn releasing_can_be_dropped_at_every_poll_while_others_ask_too() {
+    at_every_poll(async |sim, servers, pace, polls| {
+        let lock = servers.redlock();
+        let held = take(&lock, &["a"]).await;
+        let others = ["b", "c"].map(|name| start_taking(&sim, &lock, &[name]));
+        sim.idle().await;
+        let released = polled(&sim, pace, polls + 1, Box::pin(lock.release(held))).await;
+        for other in others {
+            give_back(&lock, leases(other.answer().await)).await;
+        }
+        servers.assert_nothing_left(&lock).await;
+        released.is_some()
+    });
+}
+
 /// Several callers ask at the same time, and the one who sends for all of them goes away.
 #[test]
 fn whoever_sends_for_others_can_be_dropped_at_every_poll_and_they_are_answered() {

@@ -153,8 +153,7 @@ impl Engine {
     fn leave(&self) -> Vec<Request> {
         let mut gate = self.gate();
         gate.is_led = false;
-        let requests: Vec<Request> =
-            std::mem::take(&mut gate.waiting).into_iter().filter(|request| !request.answer.is_canceled()).collect();
+        let requests: Vec<Request> = std::mem::take(&mut gate.waiting).into_iter().filter(Request::is_wanted).collect();
         gate.last = requests.len();
         requests
     }

@@ -24,6 +24,13 @@ pub(super) struct Request {
     pub(super) answer: oneshot::Sender<Answered>,
 }
 
+impl Request {
+    /// Whether it is to be sent: whoever asked is still there, or something is to be given back.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.answer.is_canceled() || self.asks.iter().any(|ask| matches!(ask, Ask::Release { .. }))
+    }
+}
+
 /// For how long a release goes on waiting for a node that does not answer: by then most locks have ended by themselves.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
 
