@@ -137,6 +137,24 @@ fn trying_to_acquire_can_be_dropped_at_every_poll() {
 }
 
 #[test]
+fn extending_can_be_dropped_at_every_poll() {
+    for forgets in [false, true] {
+        at_every_poll(async |sim, servers, pace, polls| {
+            let lock = servers.redlock();
+            let mut held = take(&lock, &["a", "b"]).await;
+            sim.sleep_for(millis(20)).await;
+            if forgets {
+                servers.all[0].forget("a");
+            }
+            let extended = polled(&sim, pace, polls, Box::pin(lock.extend(&mut held, TTL))).await;
+            give_back(&lock, held).await;
+            servers.assert_nothing_left(&lock).await;
+            extended.is_some()
+        });
+    }
+}
+
+#[test]
 fn releasing_can_be_dropped_at_every_poll_once_it_has_begun() {
     at_every_poll(async |sim, servers, pace, polls| {
         let lock = servers.redlock();

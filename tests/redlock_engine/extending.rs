@@ -199,6 +199,27 @@ fn a_lease_that_is_released_while_it_is_healed_leaves_no_key() {
 }
 
 #[test]
+fn a_lease_that_is_released_while_it_is_extended_leaves_no_key() {
+    for release_after_ms in 0..40 {
+        simulate(async |sim| {
+            let servers = Servers::new(&sim, 3);
+            let lock = servers.redlock();
+            let held = held_everywhere(&sim, &lock, &["seat"]).await;
+            servers.all[0].forget("seat");
+            servers.delays_ms([10, 10, 3]);
+            let mut extended = held.clone();
+            let mut extending = Box::pin(lock.extend(&mut extended, TTL));
+            assert!(poll_once(&mut extending).await.is_pending());
+            sim.sleep_for(millis(release_after_ms)).await;
+            // Whoever keeps it alive goes away, because the work is done.
+            drop(extending);
+            give_back(&lock, held).await;
+            servers.assert_nothing_left(&lock).await;
+        });
+    }
+}
+
+#[test]
 fn a_lease_that_is_released_when_its_heal_was_lost_on_the_way_leaves_no_key() {
     use crate::common::scripted_redis::Fault;
     simulate(async |sim| {

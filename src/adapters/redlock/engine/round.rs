@@ -59,7 +59,7 @@ pub(super) struct Round {
 enum Progress {
     Acquiring(Acquisition),
     Comparing(Comparison, Vec<Arc<dyn Link>>),
-    /// Decided. A lease that some node has not answered for is unsettled.
+    /// Decided. A lease that some node has not answered for is unsettled; one that is extended is so from the beginning.
     Decided {
         verdict: Option<Verdict>,
         holds: bool,
@@ -97,8 +97,11 @@ impl Round {
         let asks: Arc<[Ask]> = Arc::from(asks);
         let started = engine.runtime.now();
         for ask in &*asks {
-            if let Ask::Release { key, token } = ask {
-                engine.unsettled.released(token, key);
+            match ask {
+                Ask::Release { key, token } => engine.unsettled.released(token, key),
+                // What is released from now on is not healed.
+                Ask::Extend { token, .. } => engine.unsettled.open(*token),
+                Ask::Acquire { .. } => {}
             }
         }
         let answers_then = engine.nodes.iter().map(|node| node.answers()).collect();
@@ -268,7 +271,7 @@ impl Round {
             }
             Progress::Decided { .. } => return,
         };
-        let unsettled = holds && pending;
+        let unsettled = holds && pending && matches!(self.asks[ask], Ask::Acquire { .. });
         if unsettled {
             self.engine.unsettled.open(*self.asks[ask].token());
         }
@@ -354,7 +357,7 @@ impl Round {
 impl Drop for Round {
     fn drop(&mut self) {
         for (ask, progress) in self.asks.iter().zip(&self.progress) {
-            if let Progress::Decided { unsettled: true, .. } = progress {
+            if matches!(progress, Progress::Decided { unsettled: true, .. }) || matches!(ask, Ask::Extend { .. }) {
                 self.engine.unsettled.close(ask.token());
             }
         }
