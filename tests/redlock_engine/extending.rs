@@ -240,6 +240,26 @@ fn a_lease_that_is_released_when_its_heal_was_lost_on_the_way_leaves_no_key() {
 }
 
 #[test]
+fn releasing_one_of_several_keys_does_not_undo_the_healing_of_another() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        let mut held = held_everywhere(&sim, &lock, &["a", "b"]).await;
+        servers.all[0].forget("a");
+        servers.delays_ms([20, 0, 0]);
+        assert_eq!(lock.extend(&mut held, TTL).await.unwrap(), [Extended::Extended; 2]);
+        // The heal is on its way.
+        sim.sleep_for(millis(25)).await;
+        let b = held.split_off(1);
+        give_back(&lock, b).await;
+        assert!(lock.shutdown(seconds(1)).await);
+        assert_eq!(servers.all[0].keys(), ["a"]);
+        give_back(&lock, held).await;
+        servers.assert_nothing_left(&lock).await;
+    });
+}
+
+#[test]
 fn a_node_that_is_gone_does_not_keep_an_extension_waiting() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);

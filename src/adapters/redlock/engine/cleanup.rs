@@ -45,7 +45,7 @@ impl Heal {
         engine.unsettled.open(self.token);
         let spawned = Arc::clone(engine);
         engine.background.spawn(async move {
-            let is_released = || !spawned.unsettled.released_of(&self.token).is_empty();
+            let is_released = || spawned.unsettled.released_of(&self.token).contains(&self.key);
             if !is_released() {
                 let keys = vec![Arc::clone(&self.key)];
                 let set: Arc<[Ask]> = Arc::from([Ask::Acquire { keys, token: self.token, ttl }]);
