@@ -260,6 +260,21 @@ fn releasing_one_of_several_keys_does_not_undo_the_healing_of_another() {
 }
 
 #[test]
+fn a_heal_that_never_arrives_is_not_waited_for_for_ever() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        let mut held = held_everywhere(&sim, &lock, &["seat"]).await;
+        servers.all[0].forget("seat");
+        servers.delays_ms([0, 5, 5]);
+        assert_eq!(lock.extend(&mut held, TTL).await.unwrap(), [Extended::Extended]);
+        servers.all[0].silence_connections();
+        assert!(lock.shutdown(seconds(60)).await);
+        assert!(sim.elapsed() < TTL + seconds(1));
+    });
+}
+
+#[test]
 fn a_node_that_is_gone_does_not_keep_an_extension_waiting() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);

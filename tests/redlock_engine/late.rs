@@ -149,6 +149,25 @@ fn a_frozen_node_does_not_keep_a_release_waiting() {
 }
 
 #[test]
+fn what_goes_on_in_the_background_ends_although_a_node_never_answers() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        servers.delays_ms([1, 1, 10]);
+        servers.all[..2].iter().for_each(|redis| redis.taken_by_another("seat", seconds(5)));
+        let lock = servers.redlock();
+        retry_after(lock.try_acquire(&keys(&["seat"]), TTL).await);
+        sim.sleep_for(millis(10)).await;
+        assert_eq!(servers.keys(), [1, 1, 1]);
+        // The node has granted in vain, and what would give it back never arrives.
+        servers.all[2].silence_connections();
+        assert!(lock.shutdown(seconds(60)).await, "it is not waited for for ever");
+        sim.sleep_for(seconds(60)).await;
+        assert_eq!(sim.tasks(), 0);
+        servers.assert_no_key();
+    });
+}
+
+#[test]
 fn shutdown_waits_for_what_is_under_way_and_no_longer_than_it_may() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
