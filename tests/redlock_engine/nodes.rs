@@ -238,6 +238,49 @@ fn nobody_waits_for_a_node_that_is_tried_again() {
 }
 
 #[test]
+fn a_new_connection_is_not_blamed_for_what_was_asked_on_the_old_one() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        warm_up(&sim, &lock).await;
+        let node = &servers.all[2];
+        // The connection is dead, and nobody says so.
+        node.silence_connections();
+        let first = take(&lock, &["first"]).await;
+        sim.sleep_for(millis(200)).await;
+        let second = take(&lock, &["second"]).await;
+        sim.sleep_for(millis(160)).await;
+        assert_eq!(servers.seen.all(), ["c down"]);
+        let third = take(&lock, &["third"]).await;
+        sim.idle().await;
+        assert_eq!(servers.seen.all(), ["c down", "c up"]);
+        // Now the second one finds that it was not answered.
+        sim.sleep_for(millis(200)).await;
+        assert_eq!(servers.seen.all(), ["c down", "c up"]);
+        for held in [first, second, third] {
+            give_back(&lock, held).await;
+        }
+        servers.assert_nothing_left(&lock).await;
+    });
+}
+
+#[test]
+fn a_node_whose_first_connection_took_long_is_not_blamed_for_that() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        let far = &servers.all[2];
+        far.connect_delay_ms(240).delay_ms(20);
+        let held = take(&lock, &["seat"]).await;
+        sim.sleep_for(millis(300)).await;
+        assert_eq!(servers.seen.all(), Vec::<String>::new());
+        assert_eq!(servers.keys(), [1, 1, 1]);
+        give_back(&lock, held).await;
+        servers.assert_nothing_left(&lock).await;
+    });
+}
+
+#[test]
 fn a_node_that_nobody_can_connect_to_is_told_about_once() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);

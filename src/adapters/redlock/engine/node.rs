@@ -240,17 +240,18 @@ impl Node {
         Reply { answers, link, generation, counts }
     }
 
-    /// How many requests it has answered: the same number later says that it has been silent since.
-    pub(super) fn answers(&self) -> u64 {
-        self.state().answered
+    /// How many requests it has answered, and on which connection it is: the same later says that it has been silent since.
+    pub(super) fn answers(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.answered, state.generation)
     }
 
     /// A request timed out. If the node has answered nothing since the request was sent, it is left alone, until a new
-    /// connection can be made. Who still waits for answers on the old one keeps that.
-    pub(super) fn timed_out(&self, answers_then: u64) {
+    /// connection can be made. Who still waits for answers on the old one keeps that. A connection made since is not to blame.
+    pub(super) fn timed_out(&self, answers_then: (u64, u64)) {
         let is_silent = {
             let state = self.state();
-            state.up.is_some() && state.answered == answers_then
+            state.up.is_some() && (state.answered, state.generation) == answers_then
         };
         if is_silent {
             self.is_down(ServerError::Closed(Arc::from("it does not answer")));

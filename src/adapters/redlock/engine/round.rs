@@ -46,8 +46,8 @@ pub(super) struct Round {
     pending: Vec<Option<BoxFuture<'static, Result<Reply, ServerError>>>>,
     /// Where the answers of a node came from.
     links: Vec<Option<Arc<dyn Link>>>,
-    /// How many answers each node had given when the round began.
-    answers_then: Vec<u64>,
+    /// How many answers each node had given when the round began, and on which connection it was.
+    answers_then: Vec<(u64, u64)>,
     timeout: Option<(BoxFuture<'static, ()>, Instant)>,
     was_stalled: bool,
     undecided: usize,
