@@ -104,6 +104,61 @@ fn what_is_granted_after_it_was_released_is_given_back() {
 }
 
 #[test]
+fn what_is_granted_on_a_new_connection_after_it_was_released_there_is_given_back() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        servers.all[2].freeze();
+        let lock = servers.redlock();
+        // The third is being connected to, and both the acquisition and the release wait for that.
+        let held = take(&lock, &["seat"]).await;
+        let mut releasing = lock.release(held);
+        assert!(poll_once(&mut releasing).await.is_pending());
+        servers.all[2].thaw();
+        // The release overtakes.
+        let node = &servers.all[2];
+        let mut released = Poll::Pending;
+        while node.counts().releases == 0 {
+            assert!(released.is_pending() && node.counts().acquisitions == 0);
+            sim.step().await;
+            released = poll_once(&mut releasing).await;
+        }
+        assert_eq!(node.counts().acquisitions, 0);
+        let released = match released {
+            Poll::Ready(released) => released,
+            Poll::Pending => releasing.await,
+        };
+        assert_eq!(released.unwrap(), [Released::Released]);
+        servers.assert_nothing_left(&lock).await;
+    });
+}
+
+#[test]
+fn what_is_sent_again_after_it_was_released_is_given_back() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        let warm = take(&lock, &["warm"]).await;
+        give_back(&lock, warm).await;
+        sim.idle().await;
+        let slow = &servers.all[2];
+        slow.delay_ms(50);
+        let held = take(&lock, &["seat"]).await;
+        let mut releasing = lock.release(held);
+        assert!(poll_once(&mut releasing).await.is_pending());
+        sim.sleep_for(millis(10)).await;
+        slow.delay_ms(0).freeze();
+        slow.lose_connections();
+        // Both are to be sent again when there is a new connection, and the release overtakes.
+        sim.step().await;
+        let _ = poll_once(&mut releasing).await;
+        sim.idle().await;
+        slow.thaw();
+        sim.idle().await;
+        servers.assert_nothing_left(&lock).await;
+    });
+}
+
+#[test]
 fn a_lock_that_was_lost_on_the_way_is_asked_for_once_more() {
     for fault in [Fault::LostBefore, Fault::LostAfter] {
         simulate(async |sim| {

@@ -52,6 +52,8 @@ pub(super) struct Reply {
     pub(super) answers: Vec<Answer>,
     pub(super) link: Arc<dyn Link>,
     pub(super) generation: u64,
+    /// It was sent as soon as it was asked, and once.
+    pub(super) was_sent_at_once: bool,
     /// Whether its grants count.
     pub(super) counts: bool,
 }
@@ -88,10 +90,14 @@ impl Node {
     /// whatever is asked may be asked twice.
     pub(super) async fn ask(self: Arc<Self>, asks: Arc<[Ask]>) -> Result<Reply, ServerError> {
         let mut again = true;
+        let first = self.generation();
         loop {
             let Up { link, generation } = self.up().await?;
             match link.ask(Arc::clone(&asks)).await {
-                Ok(answers) => return Ok(self.answered(answers, link, generation)),
+                Ok(answers) => {
+                    let was_sent_at_once = first == Some(generation);
+                    return Ok(Reply { was_sent_at_once, ..self.answered(answers, link, generation) });
+                }
                 Err(error @ ServerError::Closed(_)) => {
                     self.lost(generation, error.clone());
                     if !std::mem::take(&mut again) {
@@ -237,7 +243,7 @@ impl Node {
             }
             Some(_) => false,
         };
-        Reply { answers, link, generation, counts }
+        Reply { answers, link, generation, was_sent_at_once: false, counts }
     }
 
     /// How many requests it has answered, and on which connection it is: the same later says that it has been silent since.

@@ -306,9 +306,10 @@ impl Round {
             (Ask::Acquire { keys, .. }, Answer::Done) if !holds => {
                 self.in_vain[node].extend(releases(&self.asks[ask], keys));
             }
-            // What was released meanwhile was released after it was acquired, if on the same connection; else perhaps before.
+            // What was released meanwhile was released after it was acquired, if on the same connection, and if the acquisition
+            // did not wait for that connection together with the release; else perhaps before.
             (Ask::Acquire { token, .. }, Answer::Done)
-                if self.engine.nodes[node].generation() != Some(reply.generation) =>
+                if !reply.was_sent_at_once || self.engine.nodes[node].generation() != Some(reply.generation) =>
             {
                 let released = self.engine.unsettled.released_of(token);
                 self.in_vain[node].extend(releases(&self.asks[ask], &released));
