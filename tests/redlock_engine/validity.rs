@@ -110,6 +110,25 @@ fn a_lease_is_granted_up_to_its_last_moment() {
 }
 
 #[test]
+fn an_extension_that_is_confirmed_when_it_has_ended_is_none() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        servers.delays_ms([5, 5, 5]);
+        let lock = servers.redlock();
+        let mut held = take(&lock, &["seat"]).await;
+        let old_deadline = held[0].deadline();
+        {
+            let mut extending = Box::pin(lock.extend(&mut held, TTL));
+            assert!(poll_once(&mut extending).await.is_pending());
+            sim.sleep_for(millis(6)).await;
+            sim.stand_still(TTL);
+            assert_eq!(extending.await.unwrap(), [Extended::Unknown]);
+        }
+        assert_eq!(held[0].deadline(), old_deadline);
+    });
+}
+
+#[test]
 fn answers_that_are_there_count_although_this_process_stood_still_past_their_time() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);

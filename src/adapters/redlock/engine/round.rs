@@ -261,7 +261,12 @@ impl Round {
                 match (&self.asks[ask], compared) {
                     (Ask::Extend { ttl, .. }, Compared::Done) => {
                         let deadline = self.engine.deadline(self.started, *ttl);
-                        (Verdict::Done { deadline }, true, absent)
+                        if now < deadline {
+                            (Verdict::Done { deadline }, true, absent)
+                        } else {
+                            // Confirmed when it was over.
+                            (Verdict::Unknown, false, Vec::new())
+                        }
                     }
                     (_, Compared::Done) => (Verdict::Done { deadline: now }, false, Vec::new()),
                     (_, Compared::Absent) => (Verdict::Absent, false, Vec::new()),
