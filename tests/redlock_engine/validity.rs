@@ -110,6 +110,32 @@ fn a_lease_is_granted_up_to_its_last_moment() {
 }
 
 #[test]
+fn who_is_answered_when_the_lease_has_ended_is_not_granted_it() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        servers.delays_ms([5, 5, 5]);
+        let lock = servers.redlock();
+        // Two ask together. The answers come to the first, and the second looks at its own when it is too late.
+        let busy = start_taking(&sim, &lock, &["busy"]);
+        sim.idle().await;
+        let leader = start_taking(&sim, &lock, &["first"]);
+        sim.step().await;
+        let (keys, ttl) = (keys(&["second"]), millis(500));
+        let mut second = Box::pin(lock.try_acquire(&keys, ttl));
+        assert!(poll_once(&mut second).await.is_pending());
+        for started in [busy, leader] {
+            give_back(&lock, leases(started.answer().await)).await;
+        }
+        sim.stand_still(ttl);
+        match second.await {
+            Err(RedlockError::TooLate { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        servers.assert_nothing_left(&lock).await;
+    });
+}
+
+#[test]
 fn an_extension_that_is_confirmed_when_it_has_ended_is_none() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);

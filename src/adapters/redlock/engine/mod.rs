@@ -125,7 +125,12 @@ impl Engine {
 
     /// When a lock that was asked for at `started` is over for its holder, which is before it is over on any node.
     fn deadline(&self, started: Instant, ttl: Duration) -> Instant {
-        started + ttl.saturating_sub(self.drift.of(ttl))
+        started + self.validity(ttl)
+    }
+
+    /// How much of a TTL is of use.
+    fn validity(&self, ttl: Duration) -> Duration {
+        ttl.saturating_sub(self.drift.of(ttl))
     }
 
     /// How long a node has for its answer: a small part of the TTL at most.
