@@ -90,6 +90,21 @@ fn a_key_has_its_prefix_on_every_node() {
     });
 }
 
+#[test]
+fn a_drift_of_any_size_is_no_reason_to_panic() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 1);
+        for drift in [
+            Drift { per_mille: u32::MAX, besides: Duration::MAX },
+            Drift { per_mille: 0, besides: Duration::MAX },
+            Drift { per_mille: 1_000, besides: Duration::ZERO },
+        ] {
+            let lock = servers.redlock_with(|builder| builder.drift(drift));
+            lock.try_acquire(&keys(&["seat"]), TTL).await.unwrap_err();
+        }
+    });
+}
+
 /// All that a text may say about something: what a person reads, and what a programmer does.
 fn texts(error: &(impl Error + 'static)) -> String {
     let mut text = format!("{error} {error:?} {error:#?}");

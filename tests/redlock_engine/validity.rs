@@ -225,3 +225,26 @@ fn a_ttl_of_which_nothing_useful_would_be_left_is_refused() {
         leases(lock.try_acquire(&keys(&["seat"]), millis(8)).await);
     });
 }
+
+#[test]
+fn a_refused_ttl_is_never_within_the_bounds_that_are_told() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 1);
+        for drift in [
+            Drift::default(),
+            Drift { per_mille: 500, besides: millis(2) },
+            Drift { per_mille: 999, besides: millis(0) },
+        ] {
+            let lock = servers.redlock_with(|builder| builder.drift(drift));
+            for ttl in (1..40).map(millis).chain([seconds(2), seconds(6)]) {
+                if let Err(RedlockError::InvalidTtl { min, max, .. }) = lock.try_acquire(&keys(&["seat"]), ttl).await {
+                    assert!(ttl < min || ttl > max, "{drift:?}: {ttl:?} is between {min:?} and {max:?}");
+                    assert!(!matches!(
+                        lock.try_acquire(&keys(&["other"]), min).await,
+                        Err(RedlockError::InvalidTtl { .. })
+                    ));
+                }
+            }
+        }
+    });
+}
