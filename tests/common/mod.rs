@@ -5,6 +5,8 @@ pub(crate) mod audit;
 pub(crate) mod doubles;
 pub(crate) mod rules;
 pub(crate) mod runtime;
+#[cfg(feature = "redlock")]
+pub(crate) mod scripted_redis;
 pub(crate) mod sim;
 pub(crate) mod spy_lock;
 pub(crate) mod stage;

@@ -41,7 +41,7 @@ struct State {
     ready: VecDeque<u64>,
     tasks: HashMap<u64, BoxFuture<'static, ()>>,
     timers: BTreeMap<(Duration, u64), Waker>,
-    idle: Vec<Waker>,
+    idle: Vec<oneshot::Sender<()>>,
     panics: usize,
 }
 
@@ -110,14 +110,18 @@ impl Sim {
             if let Some(id) = state.ready.pop_front() {
                 return Some(id);
             }
-            let mut woken = std::mem::take(&mut state.idle);
-            if woken.is_empty() {
-                let ((at, _), waker) = state.timers.pop_first()?;
-                state.elapsed = state.elapsed.max(at);
-                woken.push(waker);
+            let idle = std::mem::take(&mut state.idle);
+            if !idle.is_empty() {
+                drop(state);
+                for waiter in idle {
+                    let _ = waiter.send(());
+                }
+                continue;
             }
+            let ((at, _), waker) = state.timers.pop_first()?;
+            state.elapsed = state.elapsed.max(at);
             drop(state);
-            woken.into_iter().for_each(Waker::wake);
+            waker.wake();
         }
     }
 
@@ -149,21 +153,21 @@ impl Sim {
 
     /// Ends when nothing else can happen unless time passes.
     pub(crate) async fn idle(&self) {
-        let mut waited = false;
-        poll_fn(|context| {
-            if std::mem::replace(&mut waited, true) {
-                return Poll::Ready(());
-            }
-            self.state().idle.push(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        let (sender, receiver) = oneshot::channel();
+        self.state().idle.push(sender);
+        // Whoever is woken by something else meanwhile goes on waiting.
+        let _ = receiver.await;
     }
 
     /// Lets virtual time pass, and then everything happen that can.
     pub(crate) async fn sleep_for(&self, duration: Duration) {
         self.sleep(duration).await;
         self.idle().await;
+    }
+
+    /// This process stands still for so long: nothing runs, and time passes.
+    pub(crate) fn stand_still(&self, duration: Duration) {
+        self.state().elapsed += duration;
     }
 
     /// Lets a second of virtual time pass: more than any pause of the service.

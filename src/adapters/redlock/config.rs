@@ -36,7 +36,16 @@ impl Drift {
     /// ```
     #[must_use]
     pub fn of(&self, ttl: Duration) -> Duration {
-        ttl.saturating_mul(self.per_mille) / 1_000 + self.besides
+        (ttl.saturating_mul(self.per_mille) / 1_000).saturating_add(self.besides)
+    }
+
+    /// The shortest TTL, in whole milliseconds, of which so much is left. With a drift of all there is, none is long enough.
+    pub(super) fn ttl_for(&self, validity: Duration) -> Duration {
+        let Some(left_per_mille) = 1_000_u32.checked_sub(self.per_mille).filter(|left| *left > 0) else {
+            return Duration::MAX;
+        };
+        let ttl = validity.saturating_add(self.besides).saturating_mul(1_000) / left_per_mille;
+        Duration::from_millis(u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
     }
 }
 

@@ -124,8 +124,7 @@ impl Redlock {
         if ttl <= max && ttl.saturating_sub(self.settings.drift.of(ttl)) >= VALIDITY_MIN {
             return Ok(());
         }
-        let min = self.settings.drift.besides + VALIDITY_MIN + Duration::from_millis(1);
-        Err(RedlockError::InvalidTtl { ttl, min, max })
+        Err(RedlockError::InvalidTtl { ttl, min: self.settings.drift.ttl_for(VALIDITY_MIN), max })
     }
 
     /// Different keys have different names in Redis: all have the same prefix.

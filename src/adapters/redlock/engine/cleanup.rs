@@ -1,11 +1,17 @@
 //! What is sent to single nodes after a decision, in the background.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use futures_util::future::select;
 
 use super::super::server::{Answer, Ask, Link};
 use super::Engine;
 use crate::ports::LockToken;
+
+/// For how long a node is waited for that is to give something back: by then most locks have ended by themselves.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Gives back what a node has granted in vain, on the connection that it was granted on; if that has ended, once on the
 /// next one. What cannot be reached ends with its TTL.
@@ -18,10 +24,14 @@ pub(super) struct Cleanup {
 impl Cleanup {
     pub(super) fn spawn(self, engine: &Arc<Engine>) {
         let node = Arc::clone(&engine.nodes[self.node]);
+        let patience = engine.runtime.sleep(PATIENCE);
         engine.background.spawn(async move {
-            if self.link.ask(Arc::clone(&self.asks)).await.is_err() {
-                let _ = node.ask(self.asks).await;
-            }
+            let given_back = async {
+                if self.link.ask(Arc::clone(&self.asks)).await.is_err() {
+                    let _ = node.ask(self.asks).await;
+                }
+            };
+            select(pin!(given_back), patience).await;
         });
     }
 }
@@ -44,17 +54,23 @@ impl Heal {
         // Before the caller can release it.
         engine.unsettled.open(self.token);
         let spawned = Arc::clone(engine);
+        let end = engine.runtime.sleep(ttl);
         engine.background.spawn(async move {
-            let is_released = || !spawned.unsettled.released_of(&self.token).is_empty();
-            if !is_released() {
+            let is_released = || spawned.unsettled.released_of(&self.token).contains(&self.key);
+            let healed = async {
+                if is_released() {
+                    return;
+                }
                 let keys = vec![Arc::clone(&self.key)];
                 let set: Arc<[Ask]> = Arc::from([Ask::Acquire { keys, token: self.token, ttl }]);
                 let healed = self.link.ask(set).await;
                 if matches!(healed.as_deref(), Ok([Answer::Done])) && is_released() {
-                    let release: Arc<[Ask]> = Arc::from([Ask::Release { key: self.key, token: self.token }]);
+                    let release: Arc<[Ask]> =
+                        Arc::from([Ask::Release { key: Arc::clone(&self.key), token: self.token }]);
                     let _ = self.link.ask(release).await;
                 }
-            }
+            };
+            select(pin!(healed), end).await;
             spawned.unsettled.close(&self.token);
         });
     }

@@ -131,7 +131,12 @@ impl Engine {
 
     /// When a lock that was asked for at `started` is over for its holder, which is before it is over on any node.
     fn deadline(&self, started: Instant, ttl: Duration) -> Instant {
-        started + ttl.saturating_sub(self.drift.of(ttl))
+        started + self.validity(ttl)
+    }
+
+    /// How much of a TTL is of use.
+    fn validity(&self, ttl: Duration) -> Duration {
+        ttl.saturating_sub(self.drift.of(ttl))
     }
 
     /// How long a node has for its answer: a small part of the TTL at most.
@@ -159,8 +164,7 @@ impl Engine {
     fn leave(&self) -> Vec<Request> {
         let mut gate = self.gate();
         gate.is_led = false;
-        let requests: Vec<Request> =
-            std::mem::take(&mut gate.waiting).into_iter().filter(|request| !request.answer.is_canceled()).collect();
+        let requests: Vec<Request> = std::mem::take(&mut gate.waiting).into_iter().filter(Request::is_wanted).collect();
         gate.last = requests.len();
         requests
     }

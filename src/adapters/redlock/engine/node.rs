@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
@@ -12,7 +11,7 @@ use super::super::config::Quarantine;
 use super::super::server::{Answer, Ask, Connected, Link, Server, ServerError};
 use super::breaker::Breaker;
 use super::quarantine::quarantined_until;
-use crate::ports::{BoxFuture, LockError, Observation, Observer, Runtime, RuntimeExt};
+use crate::ports::{LockError, Observation, Observer, Runtime, RuntimeExt};
 
 /// A server and what is known about it.
 #[derive(Debug)]
@@ -31,8 +30,8 @@ struct State {
     up: Option<Up>,
     /// Counts connections.
     generation: u64,
-    /// A connection is being made.
-    connecting: Option<Connecting>,
+    /// A connection is being made, and these wait for what becomes of it.
+    connecting: Option<Vec<oneshot::Sender<()>>>,
     breaker: Breaker,
     failure: Option<ServerError>,
     /// How many requests were answered.
@@ -53,30 +52,16 @@ pub(super) struct Reply {
     pub(super) answers: Vec<Answer>,
     pub(super) link: Arc<dyn Link>,
     pub(super) generation: u64,
-    /// Whether it was asked a second time, so that later requests may have been done before.
-    pub(super) resent: bool,
+    /// It was sent as soon as it was asked, and once.
+    pub(super) was_sent_at_once: bool,
     /// Whether its grants count.
     pub(super) counts: bool,
-}
-
-/// Who waits for the connection that is being made.
-#[derive(Debug, Default)]
-struct Connecting {
-    waiting: Vec<(Arc<[Ask]>, oneshot::Sender<Sent>)>,
-    told: Vec<oneshot::Sender<()>>,
-}
-
-/// Asks that are on their way.
-struct Sent {
-    answers: BoxFuture<'static, Result<Vec<Answer>, ServerError>>,
-    link: Arc<dyn Link>,
-    generation: u64,
 }
 
 /// What is to be done to reach the node.
 enum Way {
     Open(Up),
-    Wait(oneshot::Receiver<Sent>),
+    Wait(oneshot::Receiver<()>),
     Closed(ServerError),
 }
 
@@ -104,18 +89,18 @@ impl Node {
     /// Asks, on the connection that is there or is being made. When it ends before the answer, once more on the next one:
     /// whatever is asked may be asked twice.
     pub(super) async fn ask(self: Arc<Self>, asks: Arc<[Ask]>) -> Result<Reply, ServerError> {
-        let mut resent = false;
+        let mut again = true;
+        let first = self.generation();
         loop {
-            let Sent { answers, link, generation } = match self.way(&asks) {
-                Way::Open(Up { link, generation }) => Sent { answers: link.ask(Arc::clone(&asks)), link, generation },
-                Way::Wait(sent) => sent.await.map_err(|_| self.failure())?,
-                Way::Closed(error) => return Err(error),
-            };
-            match answers.await {
-                Ok(answers) => return Ok(self.answered(answers, link, generation, resent)),
+            let Up { link, generation } = self.up().await?;
+            match link.ask(Arc::clone(&asks)).await {
+                Ok(answers) => {
+                    let was_sent_at_once = first == Some(generation);
+                    return Ok(Reply { was_sent_at_once, ..self.answered(answers, link, generation) });
+                }
                 Err(error @ ServerError::Closed(_)) => {
                     self.lost(generation, error.clone());
-                    if std::mem::replace(&mut resent, true) {
+                    if !std::mem::take(&mut again) {
                         return Err(error);
                     }
                 }
@@ -124,75 +109,85 @@ impl Node {
         }
     }
 
+    /// The node's connection, made if need be.
+    async fn up(self: &Arc<Self>) -> Result<Up, ServerError> {
+        loop {
+            match self.way() {
+                Way::Open(up) => return Ok(up),
+                Way::Closed(error) => return Err(error),
+                Way::Wait(connected) => {
+                    // Whoever connects says when it has ended, in whatever way.
+                    let _ = connected.await;
+                }
+            }
+        }
+    }
+
     /// The connection, also of a node that is left alone: for health checks, which may wait.
     pub(super) async fn link(self: &Arc<Self>) -> Result<Arc<dyn Link>, ServerError> {
         let connected = {
             let mut state = self.state();
-            if let Some(up) = &state.up {
-                return Ok(Arc::clone(&up.link));
+            match &state.up {
+                Some(up) => return Ok(Arc::clone(&up.link)),
+                None => self.connected(&mut state),
             }
-            let (sender, connected) = oneshot::channel();
-            self.connecting(&mut state).told.push(sender);
-            connected
         };
         // Whoever connects says when it has ended, in whatever way.
         let _ = connected.await;
-        let up = self.state().up.clone();
-        up.map(|up| up.link).ok_or_else(|| self.failure())
+        let state = self.state();
+        match (&state.up, &state.failure) {
+            (Some(up), _) => Ok(Arc::clone(&up.link)),
+            (None, failure) => Err(failure.clone().unwrap_or_else(not_connected)),
+        }
     }
 
-    fn way(self: &Arc<Self>, asks: &Arc<[Ask]>) -> Way {
+    fn way(self: &Arc<Self>) -> Way {
         let now = self.runtime.now();
         let mut state = self.state();
         if let Some(up) = &state.up {
             return Way::Open(up.clone());
         }
         if state.breaker.is_closed() {
-            let (sender, sent) = oneshot::channel();
-            self.connecting(&mut state).waiting.push((Arc::clone(asks), sender));
-            return Way::Wait(sent);
+            return Way::Wait(self.connected(&mut state));
         }
         if state.connecting.is_none() && state.breaker.allows(now) {
             // Half open: someone tries, and nobody waits for it.
-            self.connecting(&mut state);
+            drop(self.connected(&mut state));
         }
         Way::Closed(state.failure.clone().unwrap_or_else(not_connected))
     }
 
-    fn failure(&self) -> ServerError {
-        self.state().failure.clone().unwrap_or_else(not_connected)
-    }
-
-    /// The attempt to connect that is under way. It begins now if there is none.
-    fn connecting<'s>(self: &Arc<Self>, state: &'s mut State) -> &'s mut Connecting {
-        state.connecting.get_or_insert_with(|| {
-            let node = Arc::clone(self);
-            self.runtime.spawn(Box::pin(async move { node.connect().await }));
-            Connecting::default()
-        })
+    /// Ends when the connection that is being made is there or has failed. Begins to make one if nobody does.
+    fn connected(self: &Arc<Self>, state: &mut State) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        match &mut state.connecting {
+            Some(waiting) => waiting.push(sender),
+            None => {
+                state.connecting = Some(vec![sender]);
+                let node = Arc::clone(self);
+                self.runtime.spawn(Box::pin(async move { node.connect().await }));
+            }
+        }
+        receiver
     }
 
     async fn connect(self: Arc<Self>) {
-        let mut attempt = Attempt { node: &self, is_over: false };
+        let connecting = Connecting(&self);
         let timeout = self.runtime.sleep(self.connect_timeout);
         let connected = match select(pin!(self.server.connect()), timeout).await {
             Either::Left((connected, _)) => connected,
             Either::Right(_) => Err(ServerError::Closed(Arc::from("connecting took too long"))),
         };
-        attempt.is_over = true;
         match connected {
             Ok(connected) => self.is_up(connected),
-            Err(error) => {
-                self.is_down(error);
-                let connecting = self.state().connecting.take();
-                tell(connecting);
-            }
+            Err(error) => self.is_down(error),
         }
+        drop(connecting);
     }
 
     fn is_up(&self, Connected { link, life }: Connected) {
         let now = self.runtime.now();
-        let (was_down, generation) = {
+        let was_down = {
             let mut state = self.state();
             let until = quarantined_until(self.quarantine, now, state.run_id.as_deref(), life.as_ref());
             state.quarantined_until = state.quarantined_until.max(until);
@@ -200,42 +195,14 @@ impl Node {
                 state.run_id = Some(life.run_id);
             }
             state.generation += 1;
+            state.up = Some(Up { link, generation: state.generation });
             let was_down = !state.breaker.is_closed();
             state.breaker.succeeded();
             state.failure = None;
-            (was_down, state.generation)
+            was_down
         };
-        self.send_what_waits(&Up { link, generation });
         if was_down {
             self.observer.observe(&Observation::LockNodeUp { node: &self.name });
-        }
-    }
-
-    /// What has waited for the connection goes first, in the order in which it came.
-    fn send_what_waits(&self, up: &Up) {
-        loop {
-            let waiting = {
-                let mut state = self.state();
-                let waiting = state.connecting.as_mut().map(|it| std::mem::take(&mut it.waiting)).unwrap_or_default();
-                if waiting.is_empty() {
-                    state.up = Some(up.clone());
-                    let connecting = state.connecting.take();
-                    drop(state);
-                    return tell(connecting);
-                }
-                waiting
-            };
-            for (asks, sender) in waiting {
-                if sender.is_canceled() {
-                    continue;
-                }
-                let mut answers = up.link.ask(asks);
-                let polled = answers.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-                if let Poll::Ready(answered) = polled {
-                    answers = Box::pin(std::future::ready(answered));
-                }
-                let _ = sender.send(Sent { answers, link: Arc::clone(&up.link), generation: up.generation });
-            }
         }
     }
 
@@ -261,11 +228,11 @@ impl Node {
         if state.up.as_ref().is_some_and(|up| up.generation == generation) {
             state.up = None;
             state.failure = Some(error);
-            self.connecting(&mut state);
+            drop(self.connected(&mut state));
         }
     }
 
-    fn answered(&self, answers: Vec<Answer>, link: Arc<dyn Link>, generation: u64, resent: bool) -> Reply {
+    fn answered(&self, answers: Vec<Answer>, link: Arc<dyn Link>, generation: u64) -> Reply {
         let mut state = self.state();
         state.answered += 1;
         let counts = match state.quarantined_until {
@@ -276,20 +243,21 @@ impl Node {
             }
             Some(_) => false,
         };
-        Reply { answers, link, generation, resent, counts }
+        Reply { answers, link, generation, was_sent_at_once: false, counts }
     }
 
-    /// How many requests it has answered: the same number later says that it has been silent since.
-    pub(super) fn answers(&self) -> u64 {
-        self.state().answered
+    /// How many requests it has answered, and on which connection it is: the same later says that it has been silent since.
+    pub(super) fn answers(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.answered, state.generation)
     }
 
     /// A request timed out. If the node has answered nothing since the request was sent, it is left alone, until a new
-    /// connection can be made. Who still waits for answers on the old one keeps that.
-    pub(super) fn timed_out(&self, answers_then: u64) {
+    /// connection can be made. Who still waits for answers on the old one keeps that. A connection made since is not to blame.
+    pub(super) fn timed_out(&self, answers_then: (u64, u64)) {
         let is_silent = {
             let state = self.state();
-            state.up.is_some() && state.answered == answers_then
+            state.up.is_some() && (state.answered, state.generation) == answers_then
         };
         if is_silent {
             self.is_down(ServerError::Closed(Arc::from("it does not answer")));
@@ -302,25 +270,15 @@ impl Node {
     }
 }
 
-/// An attempt to connect. If its task is dropped half-way, nobody waits for it any more.
-struct Attempt<'n> {
-    node: &'n Node,
-    is_over: bool,
-}
+/// Tells those who wait that connecting has ended, also when its task is dropped.
+struct Connecting<'n>(&'n Node);
 
-impl Drop for Attempt<'_> {
+impl Drop for Connecting<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            let connecting = self.node.state().connecting.take();
-            tell(connecting);
+        let waiting = self.0.state().connecting.take();
+        for waiter in waiting.into_iter().flatten() {
+            let _ = waiter.send(());
         }
-    }
-}
-
-/// Those who asked are told by being sent away, or were served before.
-fn tell(connecting: Option<Connecting>) {
-    for told in connecting.into_iter().flat_map(|it| it.told) {
-        let _ = told.send(());
     }
 }
 

@@ -24,6 +24,13 @@ pub(super) struct Request {
     pub(super) answer: oneshot::Sender<Answered>,
 }
 
+impl Request {
+    /// Whether it is to be sent: whoever asked is still there, or something is to be given back.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.answer.is_canceled() || self.asks.iter().any(|ask| matches!(ask, Ask::Release { .. }))
+    }
+}
+
 /// For how long a release goes on waiting for a node that does not answer: by then most locks have ended by themselves.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -39,8 +46,8 @@ pub(super) struct Round {
     pending: Vec<Option<BoxFuture<'static, Result<Reply, ServerError>>>>,
     /// Where the answers of a node came from.
     links: Vec<Option<Arc<dyn Link>>>,
-    /// How many answers each node had given when the round began.
-    answers_then: Vec<u64>,
+    /// How many answers each node had given when the round began, and on which connection it was.
+    answers_then: Vec<(u64, u64)>,
     timeout: Option<(BoxFuture<'static, ()>, Instant)>,
     was_stalled: bool,
     undecided: usize,
@@ -52,7 +59,7 @@ pub(super) struct Round {
 enum Progress {
     Acquiring(Acquisition),
     Comparing(Comparison, Vec<Arc<dyn Link>>),
-    /// Decided. A lease that some node has not answered for is unsettled.
+    /// Decided. A lease that some node has not answered for is unsettled; one that is extended is so from the beginning.
     Decided {
         verdict: Option<Verdict>,
         holds: bool,
@@ -90,8 +97,11 @@ impl Round {
         let asks: Arc<[Ask]> = Arc::from(asks);
         let started = engine.runtime.now();
         for ask in &*asks {
-            if let Ask::Release { key, token } = ask {
-                engine.unsettled.released(token, key);
+            match ask {
+                Ask::Release { key, token } => engine.unsettled.released(token, key),
+                // What is released from now on is not healed.
+                Ask::Extend { token, .. } => engine.unsettled.open(*token),
+                Ask::Acquire { .. } => {}
             }
         }
         let answers_then = engine.nodes.iter().map(|node| node.answers()).collect();
@@ -251,7 +261,12 @@ impl Round {
                 match (&self.asks[ask], compared) {
                     (Ask::Extend { ttl, .. }, Compared::Done) => {
                         let deadline = self.engine.deadline(self.started, *ttl);
-                        (Verdict::Done { deadline }, true, absent)
+                        if now < deadline {
+                            (Verdict::Done { deadline }, true, absent)
+                        } else {
+                            // Confirmed when it was over.
+                            (Verdict::Unknown, false, Vec::new())
+                        }
                     }
                     (_, Compared::Done) => (Verdict::Done { deadline: now }, false, Vec::new()),
                     (_, Compared::Absent) => (Verdict::Absent, false, Vec::new()),
@@ -261,7 +276,7 @@ impl Round {
             }
             Progress::Decided { .. } => return,
         };
-        let unsettled = holds && pending;
+        let unsettled = holds && pending && matches!(self.asks[ask], Ask::Acquire { .. });
         if unsettled {
             self.engine.unsettled.open(*self.asks[ask].token());
         }
@@ -296,9 +311,10 @@ impl Round {
             (Ask::Acquire { keys, .. }, Answer::Done) if !holds => {
                 self.in_vain[node].extend(releases(&self.asks[ask], keys));
             }
-            // What was released meanwhile was released after it was acquired, if on the same connection; else perhaps before.
+            // What was released meanwhile was released after it was acquired, if on the same connection, and if the acquisition
+            // did not wait for that connection together with the release; else perhaps before.
             (Ask::Acquire { token, .. }, Answer::Done)
-                if reply.resent || self.engine.nodes[node].generation() != Some(reply.generation) =>
+                if !reply.was_sent_at_once || self.engine.nodes[node].generation() != Some(reply.generation) =>
             {
                 let released = self.engine.unsettled.released_of(token);
                 self.in_vain[node].extend(releases(&self.asks[ask], &released));
@@ -347,7 +363,7 @@ impl Round {
 impl Drop for Round {
     fn drop(&mut self) {
         for (ask, progress) in self.asks.iter().zip(&self.progress) {
-            if let Progress::Decided { unsettled: true, .. } = progress {
+            if matches!(progress, Progress::Decided { unsettled: true, .. }) || matches!(ask, Ask::Extend { .. }) {
                 self.engine.unsettled.close(ask.token());
             }
         }

@@ -40,21 +40,36 @@ impl Answered {
         Self { engine, verdicts }
     }
 
+    /// The verdicts, as the caller sees them now: what has ended since it was granted is given back.
     pub(super) fn take(mut self) -> Vec<(Ask, Verdict)> {
+        let now = self.engine.runtime.now();
+        let mut ended = Vec::new();
+        for (ask, verdict) in &mut self.verdicts {
+            if let (Ask::Acquire { ttl, .. }, Verdict::Granted { deadline, .. }) = (&*ask, &*verdict)
+                && *deadline <= now
+            {
+                let took = now.saturating_duration_since(*deadline) + self.engine.validity(*ttl);
+                ended.extend(releases(ask));
+                *verdict = Verdict::TooLate { took };
+            }
+        }
+        if !ended.is_empty() {
+            self.engine.ask_in_background(ended);
+        }
         std::mem::take(&mut self.verdicts)
     }
 }
 
 impl Drop for Answered {
     fn drop(&mut self) {
-        let granted = |(ask, verdict)| matches!(verdict, Verdict::Granted { .. }).then_some(ask);
-        let abandoned: Vec<Ask> = std::mem::take(&mut self.verdicts).into_iter().filter_map(granted).collect();
-        let releases: Vec<Ask> = abandoned
-            .iter()
-            .flat_map(|ask| ask.keys().iter().map(|key| Ask::Release { key: Arc::clone(key), token: *ask.token() }))
-            .collect();
-        if !releases.is_empty() {
-            self.engine.ask_in_background(releases);
+        let is_granted = |(_, verdict): &&(Ask, Verdict)| matches!(verdict, Verdict::Granted { .. });
+        let abandoned: Vec<Ask> = self.verdicts.iter().filter(is_granted).flat_map(|(ask, _)| releases(ask)).collect();
+        if !abandoned.is_empty() {
+            self.engine.ask_in_background(abandoned);
         }
     }
+}
+
+fn releases(ask: &Ask) -> impl Iterator<Item = Ask> {
+    ask.keys().iter().map(|key| Ask::Release { key: Arc::clone(key), token: *ask.token() })
 }
