@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::lock::Redlock;
+use super::lock::{Redlock, TTL_MAX};
 use super::redis_server;
 use super::server::Server;
 use crate::ports::{NoObserver, Observer, Runtime};
@@ -195,7 +195,10 @@ impl RedlockBuilder {
 
     /// What becomes of nodes that have restarted.
     pub fn quarantine(mut self, quarantine: Quarantine) -> Self {
-        self.settings.quarantine = quarantine;
+        self.settings.quarantine = match quarantine {
+            Quarantine::Off => Quarantine::Off,
+            Quarantine::For(max_ttl) => Quarantine::For(max_ttl.min(TTL_MAX)),
+        };
         self
     }
 
