@@ -29,7 +29,7 @@ use self::round::{Request, Round};
 use self::unsettled::Unsettled;
 use super::config::{Drift, Settings};
 use super::server::{Ask, Link, Server, ServerError};
-use crate::ports::{Observer, Runtime, yield_once};
+use crate::ports::{Observer, Runtime};
 
 pub(super) use self::tally::quorum;
 pub(super) use self::verdict::Verdict;
@@ -91,13 +91,11 @@ impl Engine {
     pub(super) async fn ask(self: &Arc<Self>, asks: Vec<Ask>) -> Option<Vec<(Ask, Verdict)>> {
         let (answer, mut answered) = oneshot::channel();
         let mut lead = self.enter(Request { asks, answer });
-        if let Some(lead) = &mut lead {
-            if lead.is_crowded {
-                // Others are ready too: they come along.
-                yield_once().await;
-            }
+        if let Some(lead) = lead.as_mut().filter(|lead| !lead.is_crowded) {
             lead.set_off();
         }
+        // Others have come along or will: they must not depend on this caller, who may look at its answer at any time.
+        let mut lead = lead.filter(|lead| !lead.serves_others());
         let answered = std::future::poll_fn(|context| {
             if let Some(lead) = &mut lead {
                 lead.poll(context);
@@ -164,7 +162,8 @@ impl Engine {
     }
 }
 
-/// The caller that sends what others ask, too. When it goes, whatever is left is done in the background.
+/// Sends what one caller asks, or several. A caller that asks alone has its own; when it goes, and for several callers, it is
+/// done in the background.
 #[derive(Debug)]
 struct Lead {
     engine: Arc<Engine>,
@@ -201,6 +200,14 @@ impl Drop for Undecided {
 }
 
 impl Lead {
+    fn serves_others(&self) -> bool {
+        match &self.course {
+            Course::Gathering => true,
+            Course::Under { round, .. } => round.is_shared(),
+            Course::Decided(_) => false,
+        }
+    }
+
     fn set_off(&mut self) {
         let requests = self.engine.leave();
         let round = Box::new(Round::new(Arc::clone(&self.engine), requests));
@@ -243,7 +250,7 @@ impl Drop for Lead {
                 gate.is_led = false;
                 gate.waiting.clear();
             }
-            // Others have come along, and their requests must be sent all the same.
+            // Others have come along, or what has begun must be ended.
             gathering_or_under => {
                 let mut lead = Self {
                     engine: Arc::clone(&self.engine),
@@ -252,6 +259,7 @@ impl Drop for Lead {
                     course: gathering_or_under,
                 };
                 self.engine.background.spawn(async move {
+                    // By now others who were ready at the same time have come.
                     if matches!(lead.course, Course::Gathering) {
                         lead.set_off();
                     }
