@@ -95,7 +95,7 @@ pub enum InvalidConfig {
         /// Which one, from 1.
         node: usize,
     },
-    /// The same node was given twice: it would vote twice.
+    /// The same node was given twice, which would vote twice; so would two databases of one server.
     #[error("node {0} was given twice")]
     Duplicate(Arc<str>),
     /// The key prefix is too long.
@@ -225,7 +225,7 @@ impl RedlockBuilder {
                     server.map_err(|RefusedClient| InvalidConfig::UnverifiedTls { node: number })?
                 }
             };
-            if servers.iter().any(|other| other.name() == server.name()) {
+            if servers.iter().any(|other| other.address() == server.address()) {
                 return Err(InvalidConfig::Duplicate(Arc::from(server.name())));
             }
             servers.push(server);
