@@ -49,6 +49,8 @@ pub(crate) enum Connecting {
     Hangs,
     /// The server answers with this code.
     Refused(&'static str),
+    /// The client has a bug.
+    Panics,
 }
 
 struct State {
@@ -421,6 +423,7 @@ impl Server for Redis {
             Connecting::Works => {}
             Connecting::Fails => return Err(ServerError::Closed(Arc::from("nobody listens"))),
             Connecting::Hangs => std::future::pending().await,
+            Connecting::Panics => panic!("a bug of the client's"),
             Connecting::Refused(code) => return Err(ServerError::Refused(Refusal::from_code(code))),
         }
         loop {

@@ -72,3 +72,38 @@ fn who_asks_alone_is_not_kept_waiting_for_others() {
         give_back(&lock, held).await;
     });
 }
+
+/// A future that is neither polled nor dropped, such as one that a `select!` looks at again later.
+#[test]
+fn a_caller_that_looks_away_does_not_keep_others_waiting() {
+    for polls in 1..8 {
+        simulate(async |sim| {
+            let servers = Servers::new(&sim, 3);
+            servers.delays_ms([5, 5, 5]);
+            let lock = servers.redlock();
+            let held = take(&lock, &["held"]).await;
+            let busy = start_taking(&sim, &lock, &["busy"]);
+            sim.idle().await;
+            let names = keys(&["seat"]);
+            let mut looks_away = Box::pin(lock.try_acquire(&names, TTL));
+            let mut ready = poll_once(&mut looks_away).await;
+            // It comes along, and cannot be served by someone who does not look.
+            let other = start_taking(&sim, &lock, &["other"]);
+            for _ in 1..polls {
+                if ready.is_pending() {
+                    sim.step().await;
+                    ready = poll_once(&mut looks_away).await;
+                }
+            }
+            let before = sim.elapsed();
+            give_back(&lock, held).await;
+            for started in [busy, other] {
+                give_back(&lock, leases(started.answer().await)).await;
+            }
+            assert!(sim.elapsed() - before < seconds(1));
+            drop(looks_away);
+            servers.assert_nothing_left(&lock).await;
+            let _ = millis(0);
+        });
+    }
+}

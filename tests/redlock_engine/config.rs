@@ -40,6 +40,14 @@ fn a_node_that_is_given_twice_would_vote_twice() {
 }
 
 #[test]
+fn databases_of_one_server_are_one_node() {
+    simulate(async |sim| {
+        let built = builder(&sim).nodes(["redis://a:1/0", "redis://a:1/1"]).build();
+        assert!(matches!(built, Err(InvalidConfig::Duplicate(_))), "{built:?}");
+    });
+}
+
+#[test]
 fn tls_without_verification_is_refused() {
     simulate(async |sim| {
         let url = "rediss://user:secret@a:1/#insecure";

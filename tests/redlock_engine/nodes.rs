@@ -297,6 +297,21 @@ fn a_node_that_nobody_can_connect_to_is_told_about_once() {
 }
 
 #[test]
+fn a_client_that_panics_when_it_connects_is_a_node_that_is_down() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        servers.all[0].connecting(Connecting::Panics);
+        let lock = servers.redlock();
+        for _ in 0..10 {
+            let held = take(&lock, &["seat"]).await;
+            give_back(&lock, held).await;
+            sim.idle().await;
+        }
+        assert_eq!((servers.seen.all(), sim.panics()), (vec!["a down".to_owned()], 1));
+    });
+}
+
+#[test]
 fn a_check_tries_nodes_that_are_left_alone_and_says_what_it_finds() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 4);

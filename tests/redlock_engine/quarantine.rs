@@ -162,3 +162,14 @@ fn no_lock_lives_longer_than_a_quarantine() {
         assert_eq!(servers.all[0].counts().acquisitions, 1);
     });
 }
+
+#[test]
+fn a_quarantine_may_be_for_ever() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 1);
+        let for_ever = Quarantine::For(std::time::Duration::MAX);
+        let lock = servers.redlock_with(|builder| builder.quarantine(for_ever));
+        assert_eq!(no_quorum(lock.try_acquire(&keys(&["seat"]), TTL).await), [Vote::Quarantined]);
+        servers.assert_nothing_left(&lock).await;
+    });
+}

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::lock::Redlock;
+use super::lock::{Redlock, TTL_MAX};
 use super::redis_server;
 use super::server::Server;
 use crate::ports::{NoObserver, Observer, Runtime};
@@ -95,7 +95,7 @@ pub enum InvalidConfig {
         /// Which one, from 1.
         node: usize,
     },
-    /// The same node was given twice: it would vote twice.
+    /// The same node was given twice, which would vote twice; so would two databases of one server.
     #[error("node {0} was given twice")]
     Duplicate(Arc<str>),
     /// The key prefix is too long.
@@ -195,7 +195,10 @@ impl RedlockBuilder {
 
     /// What becomes of nodes that have restarted.
     pub fn quarantine(mut self, quarantine: Quarantine) -> Self {
-        self.settings.quarantine = quarantine;
+        self.settings.quarantine = match quarantine {
+            Quarantine::Off => Quarantine::Off,
+            Quarantine::For(max_ttl) => Quarantine::For(max_ttl.min(TTL_MAX)),
+        };
         self
     }
 
@@ -222,7 +225,7 @@ impl RedlockBuilder {
                     server.map_err(|RefusedClient| InvalidConfig::UnverifiedTls { node: number })?
                 }
             };
-            if servers.iter().any(|other| other.name() == server.name()) {
+            if servers.iter().any(|other| other.address() == server.address()) {
                 return Err(InvalidConfig::Duplicate(Arc::from(server.name())));
             }
             servers.push(server);

@@ -11,7 +11,7 @@ use super::server::{Ask, Server, ServerError};
 use crate::ports::{Attempt, Extended, Lease, Lock, LockError, LockKey, LockToken, Observer, Released, Runtime};
 
 /// The longest TTL.
-const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+pub(super) const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What must be left of a TTL after the drift.
 const VALIDITY_MIN: Duration = Duration::from_millis(5);
@@ -119,7 +119,7 @@ impl Redlock {
     fn check_ttl(&self, ttl: Duration) -> Result<(), RedlockError> {
         let max = match self.settings.quarantine {
             Quarantine::Off => TTL_MAX,
-            Quarantine::For(max_ttl) => max_ttl.min(TTL_MAX),
+            Quarantine::For(max_ttl) => max_ttl,
         };
         if ttl <= max && ttl.saturating_sub(self.settings.drift.of(ttl)) >= VALIDITY_MIN {
             return Ok(());

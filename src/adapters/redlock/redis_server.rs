@@ -59,6 +59,7 @@ pub(super) fn server(
 
 struct RedisServer {
     name: String,
+    address: String,
     client: Client,
 }
 
@@ -69,7 +70,8 @@ impl RedisServer {
             0 => String::new(),
             database => format!("/{database}"),
         };
-        let name = format!("{}{database}", info.addr());
+        let address = info.addr().to_string();
+        let name = format!("{address}{database}");
         if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
             if *insecure {
                 return Err(RefusedClient);
@@ -78,7 +80,7 @@ impl RedisServer {
         }
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let client = Client::open(info.clone().set_tcp_settings(tcp)).unwrap_or_else(|_| client.clone());
-        Ok(Arc::new(Self { name, client }))
+        Ok(Arc::new(Self { name, address, client }))
     }
 }
 
@@ -103,6 +105,10 @@ impl fmt::Debug for RedisServer {
 impl Server for RedisServer {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn address(&self) -> &str {
+        &self.address
     }
 
     async fn connect(&self) -> Result<Connected, ServerError> {

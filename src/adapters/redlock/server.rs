@@ -94,6 +94,12 @@ pub trait Server: Send + Sync + Debug {
     /// What it is called in reports. No secret is part of it.
     fn name(&self) -> &str;
 
+    /// What it is told apart by from other servers: two with the same address are one, and may not vote twice. Its name,
+    /// unless that says more, such as a number of a database.
+    fn address(&self) -> &str {
+        self.name()
+    }
+
     /// Connects. The engine drops the future when that takes too long, and never has two of them at once.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub(super) use self::verdict::Verdict;
 
 /// How many turns the runtime's other tasks get to come along, when there are such that ask. Measured: with 64 tasks on keys
 /// of their own, three turns do a fifth more than one.
-const GATHERING_TURNS: usize = 3;
+const GATHERING_TURNS: usize = 2;
 
 /// Nodes and what is under way with them.
 #[derive(Debug)]
@@ -95,15 +95,11 @@ impl Engine {
     pub(super) async fn ask(self: &Arc<Self>, asks: Vec<Ask>) -> Option<Vec<(Ask, Verdict)>> {
         let (answer, mut answered) = oneshot::channel();
         let mut lead = self.enter(Request { asks, answer });
-        if let Some(lead) = &mut lead {
-            if lead.is_crowded {
-                // Others are ready too: they come along.
-                for _ in 0..GATHERING_TURNS {
-                    yield_once().await;
-                }
-            }
+        if let Some(lead) = lead.as_mut().filter(|lead| !lead.is_crowded) {
             lead.set_off();
         }
+        // Others have come along or will: they must not depend on this caller, who may look at its answer at any time.
+        let mut lead = lead.filter(|lead| !lead.serves_others());
         let answered = std::future::poll_fn(|context| {
             if let Some(lead) = &mut lead {
                 lead.poll(context);
@@ -170,7 +166,8 @@ impl Engine {
     }
 }
 
-/// The caller that sends what others ask, too. When it goes, whatever is left is done in the background.
+/// Sends what one caller asks, or several. A caller that asks alone has its own; when it goes, and for several callers, it is
+/// done in the background.
 #[derive(Debug)]
 struct Lead {
     engine: Arc<Engine>,
@@ -207,6 +204,14 @@ impl Drop for Undecided {
 }
 
 impl Lead {
+    fn serves_others(&self) -> bool {
+        match &self.course {
+            Course::Gathering => true,
+            Course::Under { round, .. } => round.is_shared(),
+            Course::Decided(_) => false,
+        }
+    }
+
     fn set_off(&mut self) {
         let requests = self.engine.leave();
         let round = Box::new(Round::new(Arc::clone(&self.engine), requests));
@@ -249,7 +254,7 @@ impl Drop for Lead {
                 gate.is_led = false;
                 gate.waiting.clear();
             }
-            // Others have come along, and their requests must be sent all the same.
+            // Others have come along, or what has begun must be ended.
             gathering_or_under => {
                 let mut lead = Self {
                     engine: Arc::clone(&self.engine),
@@ -259,6 +264,9 @@ impl Drop for Lead {
                 };
                 self.engine.background.spawn(async move {
                     if matches!(lead.course, Course::Gathering) {
+                        for _ in 0..GATHERING_TURNS {
+                            yield_once().await;
+                        }
                         lead.set_off();
                     }
                     std::future::poll_fn(|context| {

@@ -172,7 +172,7 @@ impl Node {
     }
 
     async fn connect(self: Arc<Self>) {
-        let connecting = Connecting(&self);
+        let mut connecting = Connecting { node: &self, has_ended: false };
         let timeout = self.runtime.sleep(self.connect_timeout);
         let connected = match select(pin!(self.server.connect()), timeout).await {
             Either::Left((connected, _)) => connected,
@@ -182,7 +182,7 @@ impl Node {
             Ok(connected) => self.is_up(connected),
             Err(error) => self.is_down(error),
         }
-        drop(connecting);
+        connecting.has_ended = true;
     }
 
     fn is_up(&self, Connected { link, life }: Connected) {
@@ -271,11 +271,17 @@ impl Node {
 }
 
 /// Tells those who wait that connecting has ended, also when its task is dropped.
-struct Connecting<'n>(&'n Node);
+struct Connecting<'n> {
+    node: &'n Node,
+    has_ended: bool,
+}
 
 impl Drop for Connecting<'_> {
     fn drop(&mut self) {
-        let waiting = self.0.state().connecting.take();
+        if !self.has_ended {
+            self.node.is_down(ServerError::Closed(Arc::from("connecting was given up")));
+        }
+        let waiting = self.node.state().connecting.take();
         for waiter in waiting.into_iter().flatten() {
             let _ = waiter.send(());
         }

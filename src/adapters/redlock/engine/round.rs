@@ -129,6 +129,11 @@ impl Round {
         }
     }
 
+    /// Whether several callers wait for it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.requests.len() > 1
+    }
+
     /// Whether every ask is decided.
     pub(super) fn is_decided(&self) -> bool {
         self.undecided == 0
