@@ -39,7 +39,7 @@
 //!
 //! | feature | gives |
 //! | --- | --- |
-//! | (none) | [`domain`], [`ports`], [`booking`], [`adapters::memory`] |
+//! | (none) | [`domain`], [`ports`], [`booking`], [`locking`], [`adapters::memory`] |
 //! | `sqlite` | `adapters::sqlite`: a repository and a lease lock in files shared by the processes of one machine |
 //! | `tokio` | `adapters::tokio`: the runtime port on tokio |
 //! | `tracing` | `adapters::tracing`: what happens, as `tracing` events |
@@ -64,7 +64,7 @@ pub mod booking;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod domain;
-mod locking;
+pub mod locking;
 #[cfg(feature = "mocks")]
 pub mod mocks;
 pub mod ports;
