@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod audit;
+pub(crate) mod crowd;
 pub(crate) mod doubles;
 pub(crate) mod far_lock;
 pub(crate) mod rules;
