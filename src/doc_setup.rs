@@ -43,6 +43,24 @@ macro_rules! doc_end {
     };
 }
 
+/// A `queue` on a `lock` in memory, and a `key`.
+macro_rules! doc_locked {
+    () => {
+        r#"# use std::{pin::pin, sync::Arc, time::Duration};
+# use futures_util::future::{Either, select};
+# use ticket_reservation::adapters::memory::MemoryLock;
+# use ticket_reservation::locking::*;
+# use ticket_reservation::ports::*;
+# #[cfg(feature = "tokio")]
+# #[tokio::main(flavor = "current_thread")]
+# async fn main() -> Result<(), Box<dyn std::error::Error>> {
+# let runtime = Arc::new(ticket_reservation::adapters::tokio::TokioRuntime::current()?);
+# let lock = Arc::new(MemoryLock::new(runtime.clone()));
+# let queue = LockQueue::builder(lock.clone(), runtime.clone()).build();
+# let key = LockKey::new("gala/stalls")?;"#
+    };
+}
+
 /// A snapshot of an event on sale: seat `A-12` in the stalls and 200 places in the pool `standing`, all free.
 macro_rules! doc_snapshot {
     () => {

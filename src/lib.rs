@@ -39,7 +39,7 @@
 //!
 //! | feature | gives |
 //! | --- | --- |
-//! | (none) | [`domain`], [`ports`], [`booking`], [`adapters::memory`] |
+//! | (none) | [`domain`], [`ports`], [`booking`], [`locking`], [`adapters::memory`] |
 //! | `sqlite` | `adapters::sqlite`: a repository and a lease lock in files shared by the processes of one machine |
 //! | `rslock` | `adapters::rslock`: the lock port on a host's own `rslock::LockManager`, over independent Redis servers |
 //! | `tokio` | `adapters::tokio`: the runtime port on tokio |

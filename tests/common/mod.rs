@@ -1,8 +1,10 @@
-//! What the tests of the booking service share.
+//! What the tests of the booking service and of the lock queue share.
 #![allow(dead_code)]
 
 pub(crate) mod audit;
+pub(crate) mod crowd;
 pub(crate) mod doubles;
+pub(crate) mod far_lock;
 pub(crate) mod rules;
 pub(crate) mod runtime;
 #[cfg(feature = "redlock")]
