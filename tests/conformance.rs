@@ -243,6 +243,50 @@ mod rslock {
     }
 }
 
+#[cfg(feature = "redlock")]
+mod redlock {
+    use ticket_reservation::adapters::redlock::Redlock;
+    use ticket_reservation::conformance::this_program;
+
+    use super::redis::{Address, Redis};
+    use super::*;
+
+    pub(super) struct Nodes(pub(super) Redis);
+
+    struct Keys(Address, Arc<dyn Runtime>);
+
+    fn open(address: Address, runtime: &Arc<dyn Runtime>) -> Result<Arc<dyn Lock>, HarnessError> {
+        let builder = Redlock::builder(Arc::clone(runtime)).nodes(address.urls).key_prefix(address.key_prefix);
+        Ok(Arc::new(builder.build()?))
+    }
+
+    #[async_trait]
+    impl LockHarness for Nodes {
+        async fn fresh(&self) -> Result<Box<dyn LockSpace>, HarnessError> {
+            Ok(Box::new(Keys(self.0.fresh()?, self.runtime())))
+        }
+
+        fn runtime(&self) -> Arc<dyn Runtime> {
+            Arc::clone(&self.0.runtime)
+        }
+
+        async fn join(&self, address: &OsStr) -> Result<Arc<dyn Lock>, HarnessError> {
+            open(Address::of_line(address)?, &self.0.runtime)
+        }
+    }
+
+    #[async_trait]
+    impl LockSpace for Keys {
+        async fn open(&self) -> Result<Arc<dyn Lock>, HarnessError> {
+            open(self.0.clone(), &self.1)
+        }
+
+        fn worker(&self) -> Option<Command> {
+            Some(this_program(self.0.to_line()))
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a tokio runtime");
     let runtime: Arc<dyn Runtime> = {
@@ -258,6 +302,8 @@ fn main() -> ExitCode {
     };
     #[cfg(any(feature = "redlock", feature = "rslock"))]
     let redis = redis::Redis::new(&runtime);
+    #[cfg(feature = "redlock")]
+    let runner = runner.lock("redlock", redlock::Nodes(redis.clone())).skips_nothing();
     #[cfg(feature = "rslock")]
     let runner = runner.lock("rslock", rslock::Rslock(redis.clone())).skips_only(rslock::SKIPPED);
     runner.run()

@@ -85,7 +85,10 @@ impl Contender {
 impl Held {
     pub(crate) async fn release(self) {
         match self {
-            Self::Queue(guard) => guard.release().await,
+            Self::Queue(guard) => {
+                // What became of it is not the question here.
+                let _ = guard.release().await;
+            }
             Self::Raw(guard) => guard.release().await,
         }
     }

@@ -20,7 +20,7 @@ pub(crate) fn check(lock: LockKind) -> Result<(), Failure> {
         LockKind::None | LockKind::GrantsAll => true,
         LockKind::Sqlite => cfg!(feature = "sqlite"),
         LockKind::Rslock => cfg!(feature = "rslock"),
-        LockKind::Redlock => return Err(Failure::usage("--lock redlock is not compiled in yet")),
+        LockKind::Redlock => cfg!(feature = "redlock"),
     };
     if is_compiled_in { Ok(()) } else { Err(missing(lock)) }
 }
@@ -89,10 +89,12 @@ fn rslock(_: &Urls, _: &Arc<dyn Runtime>) -> Opened {
     Err(missing(LockKind::Rslock))
 }
 
-/// Its engine is not there yet.
 #[cfg(feature = "redlock")]
-fn redlock(_: &Urls, _: &Arc<dyn Runtime>) -> Opened {
-    Err(Failure::usage("--lock redlock is not compiled in yet"))
+fn redlock(redis: &Urls, runtime: &Arc<dyn Runtime>) -> Opened {
+    use ticket_reservation::adapters::redlock::Redlock;
+
+    let lock = Redlock::builder(Arc::clone(runtime)).nodes(redis.0.clone()).build();
+    Ok(Arc::new(lock.map_err(|error| Failure::usage(format!("--redis: {error}")))?))
 }
 
 #[cfg(not(feature = "redlock"))]

@@ -35,7 +35,7 @@ pub(super) use self::tally::quorum;
 pub(super) use self::verdict::Verdict;
 
 /// How many turns the runtime's other tasks get to come along, when there are such that ask. Measured: with 64 tasks on keys
-/// of their own, three turns do a fifth more than one.
+/// of their own, these do a fifth more than none.
 const GATHERING_TURNS: usize = 2;
 
 /// Nodes and what is under way with them.
