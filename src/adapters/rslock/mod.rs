@@ -67,6 +67,10 @@
 //! - A reason: which server was out of reach, or refused, and why.
 //! - Speed when a server is frozen or silent: rslock waits for every server, up to its connection's time limits (1 s to
 //!   connect and 500 ms to answer by default), in every call.
+//! - That whoever is refused met another holder: an attempt that failed by itself, because connections were just made
+//!   again or several split the vote, is answered as contention too while a majority grants other keys.
+//! - That a server which did not answer in time is rid of a lock when it comes back: what is not released by then ends
+//!   with its TTL there.
 //! - A lock whose servers answer so late that its TTL has ended before is not given back, and ends with its TTL on each.
 //! - Whatever Redlock does not: a server that restarts without its memory forgets its locks, and a holder that was
 //!   paused does not know that its lease has ended.
