@@ -260,6 +260,29 @@ fn releasing_one_of_several_keys_does_not_undo_the_healing_of_another() {
 }
 
 #[test]
+fn a_heal_that_is_done_after_the_release_is_undone() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        let mut held = held_everywhere(&sim, &lock, &["seat"]).await;
+        servers.all[0].forget("seat");
+        servers.delays_ms([0, 5, 5]);
+        assert_eq!(lock.extend(&mut held, TTL).await.unwrap(), [Extended::Extended]);
+        servers.all[0].freeze();
+        // Someone else finds the node to be silent, and the release does not reach it.
+        let other = take(&lock, &["other"]).await;
+        sim.sleep_for(millis(300)).await;
+        assert_eq!((servers.seen.all(), servers.all[0].counts().acquisitions), (vec!["a down".to_owned()], 3));
+        let releases = servers.all[0].counts().releases;
+        give_back(&lock, held).await;
+        give_back(&lock, other).await;
+        assert_eq!(servers.all[0].counts().releases, releases);
+        servers.all[0].thaw();
+        servers.assert_nothing_left(&lock).await;
+    });
+}
+
+#[test]
 fn a_heal_that_never_arrives_is_not_waited_for_for_ever() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
