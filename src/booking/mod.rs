@@ -38,7 +38,7 @@ pub use blocks::{BlockReport, RefusedTicket};
 pub use builder::{BookingServiceBuilder, InvalidConfig};
 pub use config::{Contention, Limits, LockPolicy, LockScope};
 pub use error::{BookingError, OutcomeUnknown};
-pub use import::{ImportReport, RefusedInventory};
+pub use import::{ImportReport, InventoryConflict, RefusedInventory};
 pub use registry::Drained;
 pub use seat_map::SeatMap;
 pub use service::BookingService;
