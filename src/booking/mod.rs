@@ -40,6 +40,6 @@ pub use config::{Contention, Limits, LockPolicy, LockScope};
 pub use error::{BookingError, OutcomeUnknown};
 pub use import::{ImportReport, InventoryConflict, RefusedInventory};
 pub use registry::Drained;
-pub use seat_map::SeatMap;
+pub use seat_map::{Applied, SeatMap};
 pub use service::BookingService;
 pub use sweeper::Swept;
