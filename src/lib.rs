@@ -41,11 +41,15 @@
 //! | --- | --- |
 //! | (none) | [`domain`], [`ports`], [`booking`], [`locking`], [`adapters::memory`] |
 //! | `sqlite` | `adapters::sqlite`: a repository and a lease lock in files shared by the processes of one machine |
+//! | `redlock` | `adapters::redlock`: a lock over a majority of independent Redis servers |
 //! | `rslock` | `adapters::rslock`: the lock port on a host's own `rslock::LockManager`, over independent Redis servers |
 //! | `tokio` | `adapters::tokio`: the runtime port on tokio |
 //! | `tracing` | `adapters::tracing`: what happens, as `tracing` events |
 //! | `conformance` | `conformance`: the suites that every repository and lock must pass |
 //! | `mocks` | `mocks`: a [mockall](https://docs.rs/mockall) mock of every port, for hosts' own tests |
+//!
+//! Who wants a lock for work of their own finds in [`locking`] a queue in front of any of them, which hands a lease from
+//! one waiter to the next.
 //!
 //! # Three kinds of "no"
 //!
@@ -53,6 +57,7 @@
 //! that changed nothing, and an outcome that is not known is an [`OutcomeUnknown`](booking::OutcomeUnknown):
 //! [`resolve`](booking::BookingService::resolve) finds out, and under its [`OperationId`](domain::OperationId) it
 //! happens at most once.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![doc(html_root_url = "https://docs.rs/ticket-reservation")]

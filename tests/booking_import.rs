@@ -4,7 +4,7 @@ mod common;
 
 use common::sim::simulate;
 use common::world::{Hall, area, event, places, pool, refusal, reserved, ticket};
-use ticket_reservation::booking::{ImportReport, RefusedInventory};
+use ticket_reservation::booking::{ImportReport, InventoryConflict, RefusedInventory};
 use ticket_reservation::domain::{
     CreateEvent, EventState, IMPORT_CHUNK_MAX, Place, Record, RecordKey, Rejection, TicketId,
 };
@@ -53,6 +53,7 @@ fn an_import_that_differs_is_refused_and_one_with_a_report_goes_on() {
         reserved(service.submit(hold.clone()).await);
         let elsewhere = Place { area: area("Z"), row: 9, number: 9 };
         let mut inventory = places();
+        let there = inventory[0].1.clone();
         inventory[0].1 = elsewhere.clone();
         inventory.push((ticket("new"), Place { area: area("A"), row: 3, number: 1 }));
         let pools = vec![(pool("floor"), 6), (pool("roof"), 7)];
@@ -61,8 +62,12 @@ fn an_import_that_differs_is_refused_and_one_with_a_report_goes_on() {
 
         let report = service.import_with_report(&event(), inventory.clone(), pools.clone()).await.unwrap();
         let expected = [
-            RefusedInventory::Ticket { ticket: ticket("A1"), place: elsewhere },
-            RefusedInventory::Pool { pool: pool("floor"), capacity: 6 },
+            RefusedInventory::Ticket {
+                ticket: ticket("A1"),
+                place: elsewhere,
+                why: InventoryConflict::AlreadyAt(there),
+            },
+            RefusedInventory::Pool { pool: pool("floor"), capacity: 6, why: InventoryConflict::HasCapacity(5) },
         ];
         assert_eq!((report.added, report.refused), (2, expected.to_vec()), "the new ticket and the new pool");
         // What was there keeps its state: ann has her seat.
@@ -75,19 +80,36 @@ fn an_import_that_differs_is_refused_and_one_with_a_report_goes_on() {
     });
 }
 
+/// Both words about a ticket and about a pool are left out, whether they come in one chunk or in two.
 #[test]
-fn an_inventory_that_contradicts_itself_is_left_out_where_it_does() {
-    simulate(async |sim| {
-        let hall = Hall::empty(&sim);
-        let service = hall.service();
-        let _ = service.create_event(&event(), service.new_operation_id(), CreateEvent::default()).await.unwrap();
-        let at = |number| Place { area: area("A"), row: 1, number };
-        let inventory = vec![(ticket("A1"), at(1)), (ticket("A2"), at(2)), (ticket("A1"), at(3))];
-        let report = service.import_with_report(&event(), inventory, Vec::new()).await.unwrap();
-        assert_eq!(report.added, 1);
-        assert_eq!(report.refused.len(), 2, "both words about A1: {report:?}");
-        assert_eq!(state(&hall).await, EventState::OnSale);
-    });
+fn what_an_inventory_names_twice_is_left_out_wherever_in_it() {
+    for between in [1, IMPORT_CHUNK_MAX] {
+        simulate(async |sim| {
+            let hall = Hall::empty(&sim);
+            let service = hall.service();
+            let _ = service.create_event(&event(), service.new_operation_id(), CreateEvent::default()).await.unwrap();
+            let at = |number| Place { area: area("A"), row: 2, number };
+            let mut inventory = vec![(ticket("A1"), at(1))];
+            inventory.extend(many(between));
+            // A plain repetition is no contradiction.
+            inventory.extend([(ticket("A1"), at(3)), (ticket("A2"), at(2)), (ticket("A2"), at(2))]);
+            let pools = vec![(pool("floor"), 5), (pool("roof"), 7), (pool("floor"), 6)];
+
+            let refused = service.import(&event(), inventory.clone(), pools.clone()).await.unwrap_err();
+            let named_twice = Rejection::InventoryMismatch { tickets: vec![ticket("A1")], pools: vec![pool("floor")] };
+            assert_eq!(refused.rejection(), Some(&named_twice));
+            let query = TicketQuery { event: event(), area: None, only_available: false, after: None, limit: 1 };
+            assert!(hall.store.tickets(&query).await.unwrap().is_empty(), "nothing was imported");
+
+            let report = service.import_with_report(&event(), inventory, pools).await.unwrap();
+            let why = InventoryConflict::NamedTwice;
+            let word = |place| RefusedInventory::Ticket { ticket: ticket("A1"), place, why: why.clone() };
+            let pool_word = |capacity| RefusedInventory::Pool { pool: pool("floor"), capacity, why: why.clone() };
+            assert_eq!(report.refused, [word(at(1)), word(at(3)), pool_word(5), pool_word(6)]);
+            assert_eq!(report.added as usize, between + 2, "seat-0 and so on, A2, and the roof");
+            assert_eq!(state(&hall).await, EventState::OnSale);
+        });
+    }
 }
 
 #[test]

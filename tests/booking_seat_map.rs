@@ -8,8 +8,8 @@ use common::audit::all_tickets;
 use common::sim::simulate;
 use common::world::{Hall, event, millis, pool, record, reserved, seconds, ticket};
 use futures_util::{FutureExt, StreamExt};
-use ticket_reservation::booking::SeatMap;
-use ticket_reservation::domain::{Pool, Ticket, TicketId};
+use ticket_reservation::booking::{Applied, SeatMap};
+use ticket_reservation::domain::{Pool, RecordKey, Ticket, TicketId};
 use ticket_reservation::ports::{Change, ChangesError, Repository};
 
 fn assert_is_up_to_date(map: &SeatMap, hall: &Hall) {
@@ -36,7 +36,7 @@ fn a_map_shows_what_is_sold_and_only_what_has_changed_since() {
         let mut changed = map.update(&hall.store).await.unwrap();
         changed.sort();
         changed.dedup();
-        let pool = ticket_reservation::domain::RecordKey::Pool(pool("floor"));
+        let pool = RecordKey::Pool(pool("floor"));
         assert_eq!(changed, [record("A1"), record("A2"), record("B7"), pool]);
         assert_is_up_to_date(&map, &hall);
         assert_eq!(map.ticket(&ticket("A1")), Some(&all_tickets(&hall.store)[&ticket("A1")]));
@@ -57,6 +57,57 @@ fn a_map_is_read_from_a_long_feed_without_reading_it_all() {
         // An event, 20 tickets and a pool were imported; each hold and each release changed three records.
         assert_eq!(map.through(), 23 + 300 * 3);
         assert_is_up_to_date(&map, &hall);
+    });
+}
+
+#[test]
+fn a_map_is_kept_up_to_date_by_rows_that_somebody_else_has_read() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 5)]).await;
+        let service = hall.service();
+        let mut map = SeatMap::read(&hall.store, &event()).await.unwrap();
+        let mut late = map.clone();
+        let start = map.through();
+        let hold = hall.hold("ann", &["A1"], &[("floor", 2)]);
+        reserved(service.submit(hold.clone()).await);
+        reserved(service.submit(hall.confirm(&hold)).await);
+        let rows = hall.store.changes(&event(), 0, 1_000).await.unwrap();
+        let (known, news) = rows.split_at(usize::try_from(start).unwrap());
+
+        // What happened before the map was read is old, and so is what it has been told.
+        assert!(known.iter().all(|row| map.apply(row) == Applied::Old));
+        let told: Vec<Applied> = news.iter().map(|row| map.apply(row)).collect();
+        let is_drawn = |row: &Change| matches!(row.key, RecordKey::Ticket(_) | RecordKey::Pool(_));
+        let expected = news.iter().map(|row| if is_drawn(row) { Applied::Changed } else { Applied::Unchanged });
+        assert_eq!(told, expected.collect::<Vec<_>>());
+        assert!(news.iter().all(|row| map.apply(row) == Applied::Old));
+        assert_eq!(map.through(), start + news.len() as u64);
+        assert_is_up_to_date(&map, &hall);
+
+        // A row that does not come next changes nothing; what is missing is read from the store.
+        let before = late.clone();
+        assert!(news[1..].iter().all(|row| late.apply(row) == Applied::Gap));
+        assert_eq!(late, before);
+        while !late.update(&hall.store).await.unwrap().is_empty() {}
+        assert_eq!(late, map);
+    });
+}
+
+#[test]
+fn a_map_that_knows_a_later_version_is_moved_on_and_not_back() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 5)]).await;
+        let service = hall.service();
+        let mut map = SeatMap::read(&hall.store, &event()).await.unwrap();
+        reserved(service.submit(hall.hold("ann", &["A1"], &[])).await);
+        let rows = hall.store.changes(&event(), map.through(), 1_000).await.unwrap();
+        let row = rows.iter().find(|row| row.key == record("A1")).unwrap();
+        let next = |version| Change { sequence: map.through() + 1, version, ..row.clone() };
+        let (later, earlier) = (next(row.version + 1), next(row.version));
+        assert_eq!(map.apply(&later), Applied::Changed);
+        let earlier = Change { sequence: map.through() + 1, ..earlier };
+        assert_eq!(map.apply(&earlier), Applied::Unchanged);
+        assert_eq!(map.through(), earlier.sequence);
     });
 }
 

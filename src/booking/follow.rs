@@ -22,8 +22,9 @@ impl BookingService {
     /// stream that ends with its first error. Where there is nothing new, the store is asked again after `every`, which is
     /// at least a millisecond.
     ///
-    /// Each row is a record as a commit left it, with its version. [`SeatMap`](super::SeatMap) keeps an event's tickets and
-    /// pools up to date with them.
+    /// Each row is a record as a commit left it, with its version. [`SeatMap::apply`](super::SeatMap::apply) keeps an event's
+    /// tickets and pools up to date with them. Each stream asks the store by itself: where many subscribe to an event, one
+    /// task per process follows it, and sends the rows to all of them.
     ///
     /// # Errors
     ///

@@ -23,12 +23,34 @@ use crate::ports::{Change, ChangesError, PAGE_MAX, PoolQuery, Repository, Sequen
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap().unwrap();
 /// ```
+///
+/// # One reader of the feed for all who watch
+///
+/// [`update`](Self::update) asks the store, so every map that calls it costs the store a read. Where many watch one event,
+/// one task per process [follows](super::BookingService::follow) the feed and sends each row to all of them, and each of
+/// them [applies](Self::apply) it to a map of its own, or to one that they share.
+/// [docs/OPERATIONS.md](https://docs.rs/crate/ticket-reservation/latest/source/docs/OPERATIONS.md) has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeatMap {
     event: EventId,
     tickets: BTreeMap<TicketId, (u64, Ticket)>,
     pools: BTreeMap<PoolId, (u64, Pool)>,
     through: Sequence,
+}
+
+/// What [`SeatMap::apply`] made of a row of the change feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use]
+pub enum Applied {
+    /// It came next, and the ticket or the pool that it names is another one now.
+    Changed,
+    /// It came next, and nothing is drawn differently: it is about something else, or the map knew as much already.
+    Unchanged,
+    /// The map is past it: it is as it was.
+    Old,
+    /// Rows before it are missing: the map is as it was. [`SeatMap::update`] reads them from the store.
+    Gap,
 }
 
 impl SeatMap {
@@ -90,12 +112,48 @@ impl SeatMap {
             if page.is_empty() {
                 return Ok(Vec::new());
             }
-            let changed: Vec<RecordKey> = page.into_iter().filter_map(|change| self.apply(change)).collect();
+            let news = page.into_iter().filter(|change| self.take_in(change));
+            let changed: Vec<RecordKey> = news.map(|change| change.key).collect();
             // A page may tell of reservations alone.
             if !changed.is_empty() {
                 return Ok(changed);
             }
         }
+    }
+
+    /// Takes in a row of this event's change feed that somebody else has read. Rows are to come in the order of the feed: the
+    /// one after [`through`](Self::through) is taken in, an older one is passed over, and for a later one rows are missing.
+    /// A row does not say which event it is of, so a map must not be given those of another one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    /// # use futures_util::StreamExt;
+    /// let mut map = SeatMap::read(service.repository(), &event).await?;
+    /// let mut changes = service.follow(&event, map.through(), Duration::from_millis(100));
+    /// # let hold = Hold::new(service.new_reservation_id(), alice, Lines::merge([ticket(1)?], [])?);
+    /// # service.hold(&event, service.new_operation_id(), hold).await?;
+    /// while let Some(change) = changes.next().await {
+    ///     let change = change?;
+    ///     match map.apply(&change) {
+    ///         Applied::Changed => println!("{:?} has changed", change.key),
+    ///         Applied::Gap => println!("{} others, too", map.update(service.repository()).await?.len()),
+    ///         _ => {}
+    ///     }
+    /// #   if map.through() == 9 { break }
+    /// }
+    /// # assert!(!map.ticket(&ticket(1)?).expect("it is there").is_available(Timestamp::from_micros(0)));
+    #[doc = doc_end!()]
+    /// ```
+    pub fn apply(&mut self, change: &Change) -> Applied {
+        if change.sequence <= self.through {
+            return Applied::Old;
+        }
+        if change.sequence - self.through > 1 {
+            return Applied::Gap;
+        }
+        if self.take_in(change) { Applied::Changed } else { Applied::Unchanged }
     }
 
     /// The tickets in ascending order of their ids.
@@ -175,24 +233,22 @@ impl SeatMap {
         }
     }
 
-    /// Takes a row of the feed in, unless the map knows a later version.
-    fn apply(&mut self, change: Change) -> Option<RecordKey> {
+    /// Takes a row of the feed in, unless the map knows a later version. Answers whether it is news.
+    fn take_in(&mut self, change: &Change) -> bool {
         self.through = self.through.max(change.sequence);
-        let version = change.version;
-        let is_news = match (&change.key, change.record) {
-            (RecordKey::Ticket(id), Record::Ticket(ticket)) => put(&mut self.tickets, id, version, ticket),
-            (RecordKey::Pool(id), Record::Pool(pool)) => put(&mut self.pools, id, version, pool),
+        match (&change.key, &change.record) {
+            (RecordKey::Ticket(id), Record::Ticket(ticket)) => put(&mut self.tickets, id, change.version, ticket),
+            (RecordKey::Pool(id), Record::Pool(pool)) => put(&mut self.pools, id, change.version, pool),
             _ => false,
-        };
-        is_news.then_some(change.key)
+        }
     }
 }
 
-fn put<K: Ord + Clone, V>(map: &mut BTreeMap<K, (u64, V)>, id: &K, version: u64, value: V) -> bool {
+fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, (u64, V)>, id: &K, version: u64, value: &V) -> bool {
     if map.get(id).is_some_and(|(known, _)| *known >= version) {
         return false;
     }
-    map.insert(id.clone(), (version, value));
+    map.insert(id.clone(), (version, value.clone()));
     true
 }
 

@@ -53,7 +53,8 @@ pub enum Rejection {
     /// The reservation id is taken by another hold.
     #[error("the reservation id is in use")]
     ReservationExists,
-    /// The inventory has these already, at another place or with another capacity. Nothing of the chunk was imported.
+    /// The inventory has these already, at another place or with another capacity; or the chunk names them twice, and
+    /// differently. Nothing of the chunk was imported.
     #[error("the inventory has these already, and differently: {tickets:?} {pools:?}")]
     InventoryMismatch {
         /// Which tickets.

@@ -1,7 +1,9 @@
 //! What the core needs from the world, as traits that adapters implement.
 //!
 //! All of them are dyn-safe and small. Words in capitals (MUST, SHOULD, MAY) have the meaning of RFC 2119; the
-//! [`conformance`](crate) suites check them.
+#![cfg_attr(feature = "conformance", doc = "[`conformance`](crate::conformance)")]
+#![cfg_attr(not(feature = "conformance"), doc = "`conformance`")]
+//! suites check them.
 
 mod lock;
 mod observer;
