@@ -1,9 +1,11 @@
 //! What a decision costs, and a hold that is confirmed through the whole service: on the memory repository and on SQLite, a
 //! hot pool and seats spread over a hall, beside a bare check-and-set in a `Mutex<HashMap>`.
 //!
-//! `cargo bench --features tokio,sqlite --bench booking`
+//! `cargo bench --features sqlite --bench booking`
 
 mod common;
+#[path = "../examples/flash_sale/runtime.rs"]
+mod runtime;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use common::AsyncIn;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use runtime::TokioRuntime;
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::adapters::tokio::TokioRuntime;
 use ticket_reservation::booking::BookingService;
 use ticket_reservation::domain::{
     Action, AreaId, Command, CreateEvent, CustomerId, Event, EventId, EventState, Hold, Lines, OperationId, Place,
@@ -22,6 +24,7 @@ use ticket_reservation::domain::{
     View, decide,
 };
 use ticket_reservation::ports::Repository;
+use tokio::runtime::Handle;
 
 /// Buyers at once.
 const BUYERS: u64 = 250;
@@ -115,7 +118,7 @@ fn check_and_set(sales: u64) -> Duration {
 }
 
 async fn sell(store: Arc<dyn Repository>, demand: Demand, rounds: u64) -> Duration {
-    let runtime = Arc::new(TokioRuntime::current().expect("benches run in tokio"));
+    let runtime = Arc::new(TokioRuntime::new(Handle::current()));
     let service = BookingService::builder(store, runtime).build().expect("the defaults are valid");
     let event: EventId = id("gala");
     let created = service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await;

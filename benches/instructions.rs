@@ -2,11 +2,14 @@
 //! run of the same program, also on a noisy machine.
 //!
 //! ```text
-//! cargo bench --features tokio --bench instructions              counts, beside the last recorded counts
-//! cargo bench --features tokio --bench instructions -- --record  writes them down in benches/instructions.txt
+//! cargo bench --bench instructions              counts, beside the last recorded counts
+//! cargo bench --bench instructions -- --record  writes them down in benches/instructions.txt
 //! ```
 //!
 //! It runs itself under `valgrind --tool=callgrind`, once with no operation and once with many, and divides the difference.
+
+#[path = "../examples/flash_sale/runtime.rs"]
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,8 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use runtime::TokioRuntime;
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::adapters::tokio::TokioRuntime;
 use ticket_reservation::booking::BookingService;
 use ticket_reservation::domain::{
     Action, AreaId, Command, CreateEvent, CustomerId, Event, EventId, EventState, Fingerprint, Hold, Lines, Place,
@@ -27,6 +30,7 @@ use ticket_reservation::domain::{
     decide,
 };
 use ticket_reservation::ports::{BoxFuture, Clock, Runtime, RuntimeExt};
+use tokio::runtime::Handle;
 
 /// A case: does so many operations.
 type Case = fn(operations: usize);
@@ -54,8 +58,13 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if Process::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
-        eprintln!("instructions: valgrind is not installed: apt-get install valgrind");
-        return ExitCode::FAILURE;
+        eprintln!("instructions: NOTHING IS COUNTED: valgrind is not installed (apt-get install valgrind)");
+        // A bare `cargo bench` goes on to the other benches; counts that were asked for by name are missed.
+        return if arguments.iter().any(|argument| argument == "--record") {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        };
     }
     let recorded = recorded();
     let mut table = String::new();
@@ -219,7 +228,7 @@ struct Repeatable {
 
 impl Repeatable {
     fn inside() -> Self {
-        Self { tokio: Some(TokioRuntime::current().expect("inside tokio")), drawn: AtomicU64::new(0) }
+        Self { tokio: Some(TokioRuntime::new(Handle::current())), drawn: AtomicU64::new(0) }
     }
 
     fn outside() -> Self {

@@ -1,12 +1,14 @@
 //! What it costs to acquire and release each lock that is compiled in: nobody else, one hot key with 10 to 10,000 waiters,
 //! many keys.
 //!
-//! `cargo bench --features tokio,sqlite --bench lock_contention`
+//! `cargo bench --features sqlite --bench lock_contention`
 //!
 //! Waiters ask again, at the latest when they were told that the lock is free: that is all that the lock port has. How
 //! they wait for one another inside a process is not measured here.
 
 mod common;
+#[path = "../examples/flash_sale/runtime.rs"]
+mod runtime;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use common::AsyncIn;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use runtime::TokioRuntime;
 use ticket_reservation::adapters::memory::MemoryLock;
-use ticket_reservation::adapters::tokio::TokioRuntime;
 use ticket_reservation::ports::{Attempt, Lease, Lock, LockKey, Runtime};
 
 const TTL: Duration = Duration::from_secs(10);

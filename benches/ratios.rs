@@ -1,9 +1,12 @@
 //! What a hold through the whole service costs beside the least that could do it, as ratios of one run: they hold on a
 //! noisy machine, where times do not.
 //!
-//! `cargo bench --features tokio,sqlite --bench ratios`
+//! `cargo bench --features sqlite --bench ratios`
 //!
 //! Each ratio is the median of pairs, measured in turn.
+
+#[path = "../examples/flash_sale/runtime.rs"]
+mod runtime;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,13 +15,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use runtime::TokioRuntime;
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::adapters::tokio::TokioRuntime;
 use ticket_reservation::booking::{BookingService, Contention};
 use ticket_reservation::domain::{
     AreaId, CreateEvent, CustomerId, EventId, Hold, IMPORT_CHUNK_MAX, Lines, Place, TicketId,
 };
 use ticket_reservation::ports::Repository;
+use tokio::runtime::Handle;
 
 const PAIRS: usize = 9;
 /// Holds of one measurement.
@@ -83,7 +87,7 @@ async fn service(seats: usize) -> BookingService {
 }
 
 async fn service_on(store: Arc<dyn Repository>, seats: usize) -> BookingService {
-    let runtime = Arc::new(TokioRuntime::current().expect("inside tokio"));
+    let runtime = Arc::new(TokioRuntime::new(Handle::current()));
     let service = BookingService::builder(store, runtime)
         .contention(Contention::Wait(Duration::from_secs(3_600)))
         .build()

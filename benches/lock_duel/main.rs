@@ -11,25 +11,41 @@
 //! Whether two ever held one key at once is found in two ways: from the intervals that the holders write down, and in a
 //! run of its own, in which each holder reads a number from a file and writes it back, one higher. Either makes it exit 1.
 
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod args;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod contender;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod fault;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod holders;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod orders;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod parent;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod report;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod worker;
 
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 #[path = "../../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 #[path = "../../examples/flash_sale/runtime.rs"]
 mod runtime;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
+#[cfg(not(all(feature = "redlock", feature = "rslock")))]
 fn main() -> ExitCode {
+    println!("lock_duel: not compiled in; it needs --features redlock,rslock");
+    ExitCode::SUCCESS
+}
+
+#[cfg(all(feature = "redlock", feature = "rslock"))]
+fn main() -> ExitCode {
+    use clap::Parser;
     if let Some(done) = worker::run_if_ordered() {
         return done;
     }
