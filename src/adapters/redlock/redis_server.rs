@@ -171,7 +171,14 @@ impl Link for RedisLink {
             let values = link.connection.send_packed_commands(&pipeline, 0, count).await.map_err(failure)?;
             let mut all = Vec::with_capacity(asks.len());
             for (asks, value) in scripts.into_iter().zip(values) {
-                all.extend(answers(asks, value.extract_error().map_err(failure)?)?);
+                match value.extract_error().map_err(failure).and_then(|value| answers(asks, value)) {
+                    Ok(answers) => all.extend(answers),
+                    // What other scripts have done stands.
+                    Err(ServerError::Refused(refusal)) => {
+                        all.extend(asks.iter().map(|_| Answer::Refused(refusal.clone())));
+                    }
+                    Err(closed) => return Err(closed),
+                }
             }
             Ok(all)
         }))
@@ -255,8 +262,9 @@ fn lone_set(asks: &[Ask]) -> Option<Cmd> {
     Some(set)
 }
 
+/// Rounded up: a key must not end before its lease.
 fn milliseconds(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// The asks, in parts of which each is one script.

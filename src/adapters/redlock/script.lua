@@ -8,6 +8,16 @@ local function code(reply)
   return type(reply) == 'table' and reply.err and string.match(reply.err, '^%S+')
 end
 
+-- Lets a key that is ours live for so long from now, if it would end before: a holder may still count on what it has.
+-- 1, or the code of an error.
+local function prolong(i, ttl)
+  local left = call('PTTL', keys[i])
+  if code(left) then return code(left) end
+  if left < 0 or left >= tonumber(ttl) then return 1 end
+  local reply = call('PEXPIRE', keys[i], ttl)
+  return code(reply) or reply
+end
+
 -- How a key that was not set is held. 0: it is ours; n > 0: for n - 1 ms; -1: without a TTL.
 local function look(i, token)
   local value = call('GET', keys[i])
@@ -28,7 +38,7 @@ local function acquire(first, last, token, ttl)
     if not set then
       local held = look(i, token)
       if held == 0 then
-        call('PEXPIRE', keys[i], ttl)
+        prolong(i, ttl)
       elseif type(held) == 'string' or held == -1 or (answer ~= -1 and held > answer) then
         answer = held
       end
@@ -51,12 +61,8 @@ local function compare_and(name, i, token, ttl)
   if code(value) then return code(value) end
   if not value then return 0 end
   if value ~= token then return -1 end
-  local reply
-  if name == 'E' then
-    reply = call('PEXPIRE', keys[i], ttl)
-  else
-    reply = call('DEL', keys[i])
-  end
+  if name == 'E' then return prolong(i, ttl) end
+  local reply = call('DEL', keys[i])
   return code(reply) or reply
 end
 

@@ -25,7 +25,7 @@ pub enum Ask {
         /// For how long.
         ttl: Duration,
     },
-    /// Let the key expire after the TTL if it has this token.
+    /// Let the key live for the TTL from now if it has this token. It MUST NOT end earlier than it would have without.
     Extend {
         /// The key.
         key: Arc<str>,

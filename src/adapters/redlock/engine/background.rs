@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 
 use crate::ports::{BoxFuture, Runtime};
 
@@ -52,17 +52,22 @@ impl Background {
 
     /// Waits until no task is left, at most so long. Says whether that was reached.
     pub(super) async fn idle(&self, at_most: Duration) -> bool {
-        let idle = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.running == 0 {
-                return true;
+        let mut timeout: BoxFuture<'static, ()> = self.runtime.sleep(at_most);
+        loop {
+            let idle = {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if state.running == 0 {
+                    return true;
+                }
+                let (sender, receiver) = oneshot::channel();
+                state.waiting.push(sender);
+                receiver
+            };
+            // By the time that is known, something else may have begun.
+            match select(idle, timeout).await {
+                Either::Left((_, left)) => timeout = left,
+                Either::Right(_) => return false,
             }
-            let (sender, receiver) = oneshot::channel();
-            state.waiting.push(sender);
-            receiver
-        };
-        let timeout: BoxFuture<'static, ()> = self.runtime.sleep(at_most);
-        select(idle, timeout).await;
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).running == 0
+        }
     }
 }

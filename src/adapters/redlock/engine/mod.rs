@@ -249,11 +249,12 @@ impl Drop for Lead {
                 }
             }
             // The runtime has ended, and nobody is answered any more.
-            _ if self.is_in_background => {
+            Course::Gathering if self.is_in_background => {
                 let mut gate = self.engine.gate();
                 gate.is_led = false;
                 gate.waiting.clear();
             }
+            Course::Under { .. } if self.is_in_background => {}
             // Others have come along, or what has begun must be ended.
             gathering_or_under => {
                 let mut lead = Self {

@@ -235,11 +235,18 @@ impl Round {
             self.timeout = Some((self.engine.runtime.sleep(patience / 2), now + patience / 2));
             return;
         }
+        // A short TTL leaves a node little time to vote, and does not make it a silent one.
+        let until_silent = self.engine.node_timeout.saturating_sub(patience);
         for node in 0..self.pending.len() {
             if self.pending[node].is_some() {
-                self.engine.nodes[node].timed_out(self.answers_then[node]);
                 self.failed(node, &Vote::TimedOut);
+                if until_silent.is_zero() {
+                    self.engine.nodes[node].timed_out(self.answers_then[node]);
+                }
             }
+        }
+        if !until_silent.is_zero() {
+            self.timeout = Some((self.engine.runtime.sleep(until_silent), now + until_silent));
         }
     }
 
