@@ -5,6 +5,18 @@ use thiserror::Error;
 use crate::ports::LockError;
 
 /// Why no guard was given. Nothing is held afterwards.
+///
+/// ```
+#[doc = doc_locked!()]
+/// match queue.acquire(&key, Duration::from_secs(3)).await {
+///     Ok(guard) => drop(guard),
+///     Err(AcquireError::TimedOut { waited }) => eprintln!("busy: nothing for {waited:?}"),
+///     Err(AcquireError::Failed { source, .. }) => eprintln!("{source}: {:?}", std::error::Error::source(&source)),
+///     Err(AcquireError::QueueFull { waiting }) => eprintln!("overloaded: {waiting} wait"),
+///     Err(error) => return Err(error.into()),
+/// }
+#[doc = doc_end!()]
+/// ```
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum AcquireError {

@@ -77,6 +77,17 @@ impl LockGuard {
     /// # Cancellation
     ///
     /// Free of effects.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_locked!()]
+    /// let queue = LockQueue::builder(lock, runtime).ttl(Duration::from_millis(20)).keep_alive(false).build();
+    /// let guard = queue.acquire(&key, Duration::from_secs(1)).await?;
+    /// guard.lost().await;
+    /// assert!(guard.is_lost());
+    #[doc = doc_end!()]
+    /// ```
     pub async fn lost(&self) {
         while let Watched::Until(deadline, signal) = self.held.listen() {
             let now = self.core.runtime.now();
@@ -92,6 +103,18 @@ impl LockGuard {
     /// # Cancellation
     ///
     /// The lock is handed on or given back all the same.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_locked!()]
+    /// let guard = queue.acquire(&key, Duration::from_secs(1)).await?;
+    /// let waits = pin!(queue.acquire(&key, Duration::from_secs(1)));
+    /// let Either::Right((_, waits)) = select(waits, pin!(async {})).await else { return Ok(()) };
+    /// assert_eq!(guard.release().await, Returned::HandedOn);
+    /// assert_eq!(waits.await?.release().await, Returned::Released(Released::Released));
+    #[doc = doc_end!()]
+    /// ```
     pub async fn release(mut self) -> Returned {
         self.armed = false;
         match self.core.pass_on(self.held.clone()) {

@@ -96,10 +96,13 @@ fn look(core: &Core, now: Instant, extend_from: Instant) -> Rounds {
     rounds
 }
 
-/// Extends leases in one call. An answer that takes as long as leases need to become due is not waited for.
+/// Extends leases in one call. No answer is waited for as long as other leases need to become due, or beyond the first
+/// deadline.
 async fn extend(core: &Arc<Core>, due: &[Arc<Held>]) {
+    let (ttl, now) = (core.config.ttl, core.runtime.now());
     let mut leases: Vec<_> = due.iter().map(|held| held.lease()).collect();
-    let answer = within(&*core.runtime, core.config.ttl / 3, core.lock.extend(&mut leases, core.config.ttl)).await;
+    let time = due.iter().map(|held| held.validity(now)).fold(ttl / 3, Duration::min);
+    let answer = within(&*core.runtime, time, core.lock.extend(&mut leases, ttl)).await;
     match answer {
         Some(Ok(answers)) => {
             let now = core.runtime.now();

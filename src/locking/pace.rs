@@ -15,10 +15,11 @@ const FAILED: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 /// The rest after a tenure as long as no other process is met. It is never left out: who merely asks leaves no trace.
 const REST_MIN: Duration = Duration::from_millis(1);
 
-/// How often, and for how long, a key is left free that has been wanted without a break: one part in a hundred of the
-/// time each. Who asks at least as often as a window lasts finds the key free in it.
+/// How often, and for how long, a key is left free that has been wanted without a break: little more than one part in a
+/// hundred of the time each. A window begins when the holder at that moment is done, so it lasts a little longer than the
+/// 10 ms and 100 ms that clients may pause between two attempts and still cannot miss it.
 const QUIET: [(Duration, Duration); 2] =
-    [(Duration::from_secs(1), Duration::from_millis(10)), (Duration::from_secs(10), Duration::from_millis(100))];
+    [(Duration::from_secs(1), Duration::from_millis(12)), (Duration::from_secs(10), Duration::from_millis(120))];
 
 /// The pauses of one competition for a lock, each about twice the one before, and random so that those who compete do
 /// not come back together and split the votes.

@@ -12,7 +12,8 @@ use super::guard::LockGuard;
 use super::within::within;
 use crate::ports::{Attempt, Lock, LockKey, Runtime};
 
-/// Callers of one process that take their turns on a lock: see the [module](super).
+/// Callers of one process that take their turns on a lock: see the [module](super). A host makes one per lock and keeps it:
+/// two queues on the same lock are two processes to each other.
 ///
 /// # Clone
 ///
