@@ -85,6 +85,9 @@ macro_rules! doc_harness {
 #     fn runtime(&self) -> Arc<dyn Runtime> {
 #         Arc::clone(&self.0)
 #     }
+#     fn lacks(&self) -> &[LockCapability] {
+#         &[LockCapability::OtherProcesses]
+#     }
 # }
 # #[async_trait::async_trait]
 # impl LockSpace for Locks {
@@ -103,6 +106,9 @@ macro_rules! doc_harness {
 #     }
 #     fn runtime(&self) -> Arc<dyn Runtime> {
 #         Arc::clone(&self.0)
+#     }
+#     fn lacks(&self) -> &[RepositoryCapability] {
+#         &[RepositoryCapability::OtherProcesses]
 #     }
 # }
 # #[async_trait::async_trait]

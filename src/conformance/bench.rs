@@ -4,10 +4,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capability::{Nowhere, RepositoryCapability, another_process};
 use super::check::{Checked, Failure, ensure};
 use super::common::Common;
 use super::handles::Handles;
-use super::harness::Store;
+use super::harness::{RepositoryHarness, Store};
 use super::suite;
 use crate::domain::{
     Event, EventId, EventState, Pool, Record, RecordKey, SalesWindow, Snapshot, Ticket, Timestamp, Versioned,
@@ -31,6 +32,7 @@ pub(super) struct RepositoryBench {
     pub(super) handles: Arc<Handles>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) common: Common,
+    harness: Arc<dyn RepositoryHarness>,
 }
 
 impl suite::Bench for RepositoryBench {
@@ -50,7 +52,11 @@ impl suite::Bench for RepositoryBench {
 
 impl RepositoryBench {
     /// Opens a few handles at once, as processes do that start together, and keeps the first.
-    pub(super) async fn new(store: Box<dyn Store>, common: Common) -> Result<Self, Failure> {
+    pub(super) async fn new(
+        store: Box<dyn Store>,
+        harness: Arc<dyn RepositoryHarness>,
+        common: Common,
+    ) -> Result<Self, Failure> {
         let runtime = Arc::clone(&common.runtime);
         let handles = Arc::new(Handles::new(store, Arc::clone(&runtime)));
         let mut tasks: Vec<BoxFuture<'static, _>> = Vec::new();
@@ -60,7 +66,7 @@ impl RepositoryBench {
         }
         let mut opened = side_by_side(&runtime, tasks).await?;
         let repository = opened.swap_remove(0);
-        Ok(Self { repository, handles, runtime, common })
+        Ok(Self { repository, handles, runtime, common, harness })
     }
 
     pub(super) fn note(&self, note: impl Into<String>) {
@@ -72,9 +78,11 @@ impl RepositoryBench {
         self.handles.open().await
     }
 
-    /// How to start another process on the store.
-    pub(super) fn worker(&self) -> Option<Command> {
-        self.handles.worker()
+    /// How to start another process on the store. Skips the case where there is none by declaration.
+    pub(super) async fn worker(&self) -> Result<Command, Failure> {
+        let capability = RepositoryCapability::OtherProcesses;
+        let (nowhere, is_declared) = (Nowhere::new(self.runtime.random()), self.harness.lacks().contains(&capability));
+        another_process(self.handles.worker(), capability, is_declared, self.harness.join(nowhere.address())).await
     }
 
     pub(super) async fn load(&self, event: &EventId, keys: &[RecordKey]) -> Result<Snapshot, Failure> {

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ticket_reservation::adapters::memory::{MemoryLock, MemoryRepository};
-use ticket_reservation::conformance::{self, HarnessError, LockHarness, LockSpace, RepositoryHarness, Settings, Store};
+use ticket_reservation::conformance::{
+    self, HarnessError, LockCapability, LockHarness, LockSpace, RepositoryCapability, RepositoryHarness, Settings,
+    Store,
+};
 use ticket_reservation::ports::{Lock, Repository, Runtime};
 
 use crate::fault::Fault;
@@ -143,6 +146,10 @@ impl RepositoryHarness for InOrder {
     fn runtime(&self) -> Arc<dyn Runtime> {
         Arc::clone(&self.1)
     }
+
+    fn lacks(&self) -> &[RepositoryCapability] {
+        &[RepositoryCapability::OtherProcesses]
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,6 +186,10 @@ impl LockHarness for Locks {
 
     fn runtime(&self) -> Arc<dyn Runtime> {
         Arc::clone(&self.0)
+    }
+
+    fn lacks(&self) -> &[LockCapability] {
+        &[LockCapability::OtherProcesses]
     }
 }
 

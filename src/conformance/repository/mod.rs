@@ -238,13 +238,13 @@ pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
 #[doc = doc_end!()]
 /// ```
 pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {
-    let harness = Arc::new(harness);
+    let harness: Arc<dyn RepositoryHarness> = Arc::new(harness);
     let runtime = harness.runtime();
     let set_up = |common| -> BoxFuture<'static, _> {
         let harness = Arc::clone(&harness);
         Box::pin(async move {
             let store = harness.fresh().await.map_err(|error| Failure::of_harness("a fresh store", &error))?;
-            RepositoryBench::new(store, common).await
+            RepositoryBench::new(store, harness, common).await
         })
     };
     suite::run(CASES, settings, &runtime, set_up).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::conformance::{HarnessError, RepositoryHarness, Store};
+use ticket_reservation::conformance::{HarnessError, RepositoryCapability, RepositoryHarness, Store};
 use ticket_reservation::ports::{Repository, Runtime};
 
 use super::{Faulty, Shared};
@@ -43,5 +43,9 @@ impl RepositoryHarness for Harness {
 
     fn runtime(&self) -> Arc<dyn Runtime> {
         TestRuntime::current()
+    }
+
+    fn lacks(&self) -> &[RepositoryCapability] {
+        &[RepositoryCapability::OtherProcesses]
     }
 }
