@@ -130,6 +130,7 @@ mod check;
 mod common;
 mod contest;
 mod fixtures;
+mod halting;
 mod handles;
 mod harness;
 mod listing;

@@ -107,6 +107,10 @@ pub(crate) enum Fault {
     LosesHolds,
     /// Shows the sweeper nothing.
     HidesFromTheSweeper,
+    /// Asks to be polled again and again before it loads.
+    AsksForPolls,
+    /// Writes one record after another: whoever goes away meanwhile leaves a part.
+    TearsWhatIsDropped,
     /// Ignores the customer of a query.
     IgnoresTheCustomer,
 }

@@ -178,6 +178,14 @@ catches! {
     ];
     a_store_that_loses_holds: LosesHolds by ["processes::many_service_instances_sell_nothing_twice"];
     a_store_that_hides_from_the_sweeper: HidesFromTheSweeper by ["lapsed::all_events_are_listed_for_the_sweeper"];
+    a_store_that_asks_for_more_polls_than_are_followed: AsksForPolls by [
+        "cancelled::a_load_may_be_dropped_at_any_moment",
+        "cancelled::a_call_of_the_service_dropped_at_any_moment_happens_once",
+        "cancelled::work_on_many_records_dropped_at_any_moment_goes_on",
+    ];
+    a_store_that_tears_what_is_dropped: TearsWhatIsDropped by [
+        "cancelled::a_commit_dropped_at_any_moment_is_whole_or_not_at_all",
+    ];
     a_store_that_ignores_the_customer: IgnoresTheCustomer by ["queries::reservations_are_listed_by_event_and_customer"];
 }
 

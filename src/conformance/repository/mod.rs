@@ -150,6 +150,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
         a_load_may_be_dropped_at_any_moment,
         a_commit_dropped_at_any_moment_is_whole_or_not_at_all,
         a_call_of_the_service_dropped_at_any_moment_happens_once,
+        work_on_many_records_dropped_at_any_moment_goes_on,
     }
     retention {
         old_operations_are_purged_and_young_ones_kept,
