@@ -54,8 +54,11 @@ impl Store for MemoryStore {
 }
 
 /// What no single process can do.
-const PROCESSES: &[&str] =
-    &["processes::many_processes_sell_nothing_twice", "processes::a_killed_process_leaves_nothing_half_done"];
+const PROCESSES: &[&str] = &[
+    "processes::many_processes_sell_nothing_twice",
+    "processes::a_killed_process_leaves_nothing_half_done",
+    "processes::many_processes_open_one_fresh_store_at_once",
+];
 const LOCK_PROCESSES: &[&str] = &[
     "processes::of_many_processes_one_at_a_time_gets_in",
     "processes::a_killed_process_locks_nothing_for_longer_than_its_ttl",

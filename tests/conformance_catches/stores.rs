@@ -202,6 +202,17 @@ async fn buyers_who_fight_on_one_thread_find_it_too() {
     is_caught(Fault::ChecksNoVersion, true, &["processes::many_service_instances_sell_nothing_twice"]).await;
 }
 
+/// Whoever opens an empty store installs it. Every other case opens a few handles one after another or at once, and passes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_only_a_few_can_install_at_once() {
+    let themes = ["handles::", "feed::", "names::", "writes::", "sweepers::", "clock::", "races::"];
+    let wanted = move |name: &str| themes.iter().any(|theme| name.starts_with(theme));
+    let harness = Harness { fault: Fault::InstallsForFew, meets: false };
+    let report = conformance::repository_with(harness, &Settings::new().only(wanted)).await;
+    let failed: Vec<&str> = report.failed().map(|case| case.name()).collect();
+    assert_eq!(failed, ["handles::ten_handles_open_one_fresh_store_at_once"], "{report}");
+}
+
 async fn passes(fault: Fault, meets: bool) -> Report {
     let themes = ["absent::", "reads::", "skew::", "groups::", "retention::", "queries::", "idempotency::"];
     let wanted = move |name: &str| themes.iter().any(|theme| name.starts_with(theme));

@@ -116,7 +116,7 @@ pub async fn lock(harness: impl LockHarness + 'static) -> Report {
 pub async fn lock_with(harness: impl LockHarness + 'static, settings: &Settings) -> Report {
     let harness: Arc<dyn LockHarness> = Arc::new(harness);
     let runtime = harness.runtime();
-    let set_up = |common: Common| -> BoxFuture<'static, _> {
+    let set_up = |_, common: Common| -> BoxFuture<'static, _> {
         let harness = Arc::clone(&harness);
         Box::pin(async move {
             let space = harness.fresh().await.map_err(|error| Failure::of_harness("fresh locks", &error))?;

@@ -198,8 +198,13 @@ const CASES: &[Case<RepositoryBench>] = cases![
         many_service_instances_sell_nothing_twice,
         many_processes_sell_nothing_twice,
         a_killed_process_leaves_nothing_half_done,
+        many_processes_open_one_fresh_store_at_once,
     }
 ];
+
+/// The cases that open an empty store themselves; for the others it is opened before.
+const FIND_NOTHING_OPEN: [&str; 2] =
+    ["handles::ten_handles_open_one_fresh_store_at_once", "processes::many_processes_open_one_fresh_store_at_once"];
 
 /// Runs the whole suite, case by case.
 ///
@@ -241,11 +246,11 @@ pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
 pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {
     let harness: Arc<dyn RepositoryHarness> = Arc::new(harness);
     let runtime = harness.runtime();
-    let set_up = |common| -> BoxFuture<'static, _> {
+    let set_up = |case: &'static str, common| -> BoxFuture<'static, _> {
         let harness = Arc::clone(&harness);
         Box::pin(async move {
             let store = harness.fresh().await.map_err(|error| Failure::of_harness("a fresh store", &error))?;
-            RepositoryBench::new(store, harness, common).await
+            RepositoryBench::new(store, harness, common, FIND_NOTHING_OPEN.contains(&case)).await
         })
     };
     suite::run(CASES, settings, &runtime, set_up).await
