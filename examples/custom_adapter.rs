@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ticket_reservation::adapters::SystemClock;
 use ticket_reservation::adapters::tokio::TokioRuntime;
-use ticket_reservation::conformance::{HarnessError, RepositoryHarness, Runner, Store};
+use ticket_reservation::conformance::{HarnessError, RepositoryCapability, RepositoryHarness, Runner, Store};
 use ticket_reservation::domain::{
     EventId, Lapsed, LapsedOf, OperationId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId,
     ReservationState, Snapshot, Ticket, TicketId, TicketState, Timestamp, Versioned,
@@ -308,6 +308,10 @@ impl RepositoryHarness for Harness {
     fn runtime(&self) -> Arc<dyn Runtime> {
         Arc::clone(&self.0)
     }
+
+    fn lacks(&self) -> &[RepositoryCapability] {
+        &[RepositoryCapability::OtherProcesses] // this store lives in one process
+    }
 }
 
 #[async_trait]
@@ -317,7 +321,7 @@ impl Store for Notebook {
     }
 
     fn worker(&self) -> Option<Command> {
-        None // this store lives in one process
+        None
     }
 }
 

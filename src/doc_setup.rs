@@ -103,6 +103,9 @@ macro_rules! doc_harness {
 #     fn runtime(&self) -> Arc<dyn Runtime> {
 #         Arc::clone(&self.0)
 #     }
+#     fn lacks(&self) -> &[LockCapability] {
+#         &[LockCapability::OtherProcesses]
+#     }
 # }
 # #[async_trait::async_trait]
 # impl LockSpace for Locks {
@@ -121,6 +124,9 @@ macro_rules! doc_harness {
 #     }
 #     fn runtime(&self) -> Arc<dyn Runtime> {
 #         Arc::clone(&self.0)
+#     }
+#     fn lacks(&self) -> &[RepositoryCapability] {
+#         &[RepositoryCapability::OtherProcesses]
 #     }
 # }
 # #[async_trait::async_trait]

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ticket_reservation::adapters::memory::{MemoryLock, MemoryRepository};
-use ticket_reservation::conformance::{HarnessError, LockHarness, LockSpace, RepositoryHarness, Runner, Store};
+use ticket_reservation::conformance::{
+    HarnessError, LockCapability, LockHarness, LockSpace, RepositoryCapability, RepositoryHarness, Runner, Store,
+};
 use ticket_reservation::ports::{Lock, Repository, Runtime};
 
 #[cfg(any(feature = "redlock", feature = "rslock"))]
@@ -34,6 +36,10 @@ impl RepositoryHarness for Memory {
     fn runtime(&self) -> Arc<dyn Runtime> {
         Arc::clone(&self.0)
     }
+
+    fn lacks(&self) -> &[RepositoryCapability] {
+        &[RepositoryCapability::OtherProcesses]
+    }
 }
 
 #[async_trait]
@@ -47,6 +53,17 @@ impl Store for MemoryStore {
     }
 }
 
+/// What no single process can do.
+const PROCESSES: &[&str] = &[
+    "processes::many_processes_sell_nothing_twice",
+    "processes::a_killed_process_leaves_nothing_half_done",
+    "processes::many_processes_open_one_fresh_store_at_once",
+];
+const LOCK_PROCESSES: &[&str] = &[
+    "processes::of_many_processes_one_at_a_time_gets_in",
+    "processes::a_killed_process_locks_nothing_for_longer_than_its_ttl",
+];
+
 struct MemoryLocks(MemoryLock);
 
 #[async_trait]
@@ -57,6 +74,10 @@ impl LockHarness for Memory {
 
     fn runtime(&self) -> Arc<dyn Runtime> {
         Arc::clone(&self.0)
+    }
+
+    fn lacks(&self) -> &[LockCapability] {
+        &[LockCapability::OtherProcesses]
     }
 }
 
@@ -191,7 +212,7 @@ mod redis {
 #[cfg(feature = "rslock")]
 mod rslock {
     use ticket_reservation::adapters::rslock::{RslockLock, rslock::LockManager};
-    use ticket_reservation::conformance::{LockCapability, this_program};
+    use ticket_reservation::conformance::this_program;
 
     use super::redis::{Address, Redis};
     use super::*;
@@ -294,7 +315,11 @@ fn main() -> ExitCode {
         TestRuntime::current()
     };
     let memory = Memory(Arc::clone(&runtime));
-    let runner = Runner::new().repository("memory", memory.clone()).lock("memory", memory);
+    let runner = Runner::new()
+        .repository("memory", memory.clone())
+        .skips_only(PROCESSES)
+        .lock("memory", memory)
+        .skips_only(LOCK_PROCESSES);
     #[cfg(feature = "sqlite")]
     let runner = {
         let sqlite = sqlite::Sqlite(Arc::clone(&runtime));

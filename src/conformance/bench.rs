@@ -1,13 +1,15 @@
 //! What a repository case works with: a fresh store, handles on it, and short ways to read and write records.
 
+use std::ops::Deref;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::capability::{Nowhere, RepositoryCapability, another_process};
 use super::check::{Checked, Failure, ensure};
 use super::common::Common;
 use super::handles::Handles;
-use super::harness::Store;
+use super::harness::{RepositoryHarness, Store};
 use super::suite;
 use crate::domain::{
     Event, EventId, EventState, Pool, Record, RecordKey, SalesWindow, Snapshot, Ticket, Timestamp, Versioned,
@@ -27,10 +29,28 @@ const FIRST_HANDLES: usize = 3;
 
 /// The order of the fields is the order in which they go: handles before the store.
 pub(super) struct RepositoryBench {
-    pub(super) repository: Arc<dyn Repository>,
+    pub(super) repository: First,
     pub(super) handles: Arc<Handles>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) common: Common,
+    harness: Arc<dyn RepositoryHarness>,
+}
+
+/// The handle that a case works with, once there is one.
+pub(super) struct First(OnceLock<Arc<dyn Repository>>);
+
+impl First {
+    pub(super) fn is_open(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
+
+impl Deref for First {
+    type Target = Arc<dyn Repository>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.get().expect("the case has opened its store")
+    }
 }
 
 impl suite::Bench for RepositoryBench {
@@ -49,18 +69,33 @@ impl suite::Bench for RepositoryBench {
 }
 
 impl RepositoryBench {
-    /// Opens a few handles at once, as processes do that start together, and keeps the first.
-    pub(super) async fn new(store: Box<dyn Store>, common: Common) -> Result<Self, Failure> {
+    /// Opens a few handles at once, as processes do that start together, and keeps the first. A case that `opens` an empty
+    /// store itself is left that to do.
+    pub(super) async fn new(
+        store: Box<dyn Store>,
+        harness: Arc<dyn RepositoryHarness>,
+        common: Common,
+        opens: bool,
+    ) -> Result<Self, Failure> {
         let runtime = Arc::clone(&common.runtime);
         let handles = Arc::new(Handles::new(store, Arc::clone(&runtime)));
+        let bench = Self { repository: First(OnceLock::new()), handles, runtime, common, harness };
+        if !opens {
+            bench.open_at_once(FIRST_HANDLES).await?;
+        }
+        Ok(bench)
+    }
+
+    /// Opens so many handles at once. The first handle of all is the one that the case works with.
+    pub(super) async fn open_at_once(&self, count: usize) -> Result<Vec<Arc<dyn Repository>>, Failure> {
         let mut tasks: Vec<BoxFuture<'static, _>> = Vec::new();
-        for _ in 0..FIRST_HANDLES {
-            let handles = Arc::clone(&handles);
+        for _ in 0..count {
+            let handles = Arc::clone(&self.handles);
             tasks.push(Box::pin(async move { handles.open().await }));
         }
-        let mut opened = side_by_side(&runtime, tasks).await?;
-        let repository = opened.swap_remove(0);
-        Ok(Self { repository, handles, runtime, common })
+        let opened = side_by_side(&self.runtime, tasks).await?;
+        self.repository.0.get_or_init(|| Arc::clone(&opened[0]));
+        Ok(opened)
     }
 
     pub(super) fn note(&self, note: impl Into<String>) {
@@ -72,9 +107,11 @@ impl RepositoryBench {
         self.handles.open().await
     }
 
-    /// How to start another process on the store.
-    pub(super) fn worker(&self) -> Option<Command> {
-        self.handles.worker()
+    /// How to start another process on the store. Skips the case where there is none by declaration.
+    pub(super) async fn worker(&self) -> Result<Command, Failure> {
+        let capability = RepositoryCapability::OtherProcesses;
+        let (nowhere, is_declared) = (Nowhere::new(self.runtime.random()), self.harness.lacks().contains(&capability));
+        another_process(self.handles.worker(), capability, is_declared, self.harness.join(nowhere.address())).await
     }
 
     pub(super) async fn load(&self, event: &EventId, keys: &[RecordKey]) -> Result<Snapshot, Failure> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::capability::LockCapability;
+use super::capability::{LockCapability, RepositoryCapability};
 use crate::ports::{Lock, Repository, Runtime};
 
 /// Why a harness cannot do what it is asked for. The case fails and shows it, as it does when a harness panics.
@@ -24,7 +24,9 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 /// # use std::{process::Command, sync::Arc};
 /// # use async_trait::async_trait;
 /// # use ticket_reservation::adapters::memory::MemoryRepository;
-/// # use ticket_reservation::conformance::{HarnessError, RepositoryHarness, Settings, Store, repository_with};
+/// # use ticket_reservation::conformance::{
+/// #     HarnessError, RepositoryCapability, RepositoryHarness, Settings, Store, repository_with
+/// # };
 /// # use ticket_reservation::ports::{Repository, Runtime};
 /// struct Harness(Arc<dyn Runtime>);
 /// struct InMemory(MemoryRepository);
@@ -37,6 +39,9 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 ///     fn runtime(&self) -> Arc<dyn Runtime> {
 ///         Arc::clone(&self.0)
 ///     }
+///     fn lacks(&self) -> &[RepositoryCapability] {
+///         &[RepositoryCapability::OtherProcesses] // none can open it
+///     }
 /// }
 ///
 /// #[async_trait]
@@ -45,7 +50,7 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 ///         Ok(Arc::new(self.0.clone()))
 ///     }
 ///     fn worker(&self) -> Option<Command> {
-///         None // no other process can open it
+///         None
 ///     }
 /// }
 ///
@@ -83,6 +88,11 @@ pub trait RepositoryHarness: Send + Sync {
     async fn join(&self, address: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
         Err(format!("no other process can open the store at {}", address.display()).into())
     }
+
+    /// What these stores declare to lack: the cases about it are skipped, and named. By default nothing.
+    fn lacks(&self) -> &[RepositoryCapability] {
+        &[]
+    }
 }
 
 /// One store, for one case. It is dropped after its handles, which MAY delete it. [`RepositoryHarness`] has an example.
@@ -102,7 +112,8 @@ pub trait Store: Send + Sync {
     /// How to start another operating-system process that opens this store and runs [`worker`](super::worker()) on it:
     /// [`this_program`](super::this_program) where a [`Runner`](super::Runner) has `main`; where libtest has, the program
     /// with the name of the one test that calls `worker`, `--exact` and `--nocapture`.
-    /// `None` declares the capability *single process*: no other process can open the store.
+    /// `None` if no other process can open the store, which the harness declares:
+    /// [`RepositoryCapability::OtherProcesses`]. Without that declaration the cases with processes fail.
     ///
     /// The suite adds environment variables, writes to the standard input and reads the standard output.
     fn worker(&self) -> Option<Command>;
@@ -157,7 +168,7 @@ pub trait LockSpace: Send + Sync {
 
     /// How to start another operating-system process that opens these locks and runs
     /// [`lock_worker`](super::lock_worker()) on them, as [`Store::worker`] does for stores.
-    /// `None` declares the capability *single process*.
+    /// `None` if no other process can open the locks, which the harness declares: [`LockCapability::OtherProcesses`].
     fn worker(&self) -> Option<Command>;
 }
 
@@ -171,6 +182,9 @@ impl<T: RepositoryHarness + ?Sized> RepositoryHarness for Arc<T> {
     }
     async fn join(&self, address: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
         (**self).join(address).await
+    }
+    fn lacks(&self) -> &[RepositoryCapability] {
+        (**self).lacks()
     }
 }
 

@@ -41,7 +41,7 @@
 //!         Ok(Arc::new(SqliteRepository::builder(self.0.path().join("store.db")).open()?))
 //!     }
 //!     fn worker(&self) -> Option<Command> {
-//!         Some(this_program(self.0.path().join("store.db"))) // `None` for a store that lives in one process
+//!         Some(this_program(self.0.path().join("store.db")))
 //!     }
 //! }
 //!
@@ -66,7 +66,7 @@
 //! use std::{process::Command, sync::Arc};
 //!
 //! use async_trait::async_trait;
-//! use ticket_reservation::conformance::{self, HarnessError, LockHarness, LockSpace};
+//! use ticket_reservation::conformance::{self, HarnessError, LockCapability, LockHarness, LockSpace};
 //! use ticket_reservation::ports::{Lock, Runtime};
 //!
 //! struct Harness(Arc<dyn Runtime>);
@@ -80,6 +80,9 @@
 //!     fn runtime(&self) -> Arc<dyn Runtime> {
 //!         Arc::clone(&self.0)
 //!     }
+//!     fn lacks(&self) -> &[LockCapability] {
+//!         &[LockCapability::OtherProcesses] // these locks live in one process
+//!     }
 //! }
 //!
 //! #[async_trait]
@@ -88,7 +91,7 @@
 //!         Ok(Arc::new(self.0.clone()))
 //!     }
 //!     fn worker(&self) -> Option<Command> {
-//!         None // these locks live in one process
+//!         None
 //!     }
 //! }
 //!
@@ -105,7 +108,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! What a lock lacks and need not have, its harness declares: see [`LockCapability`].
+//! What an adapter lacks and need not have, its harness declares: see [`RepositoryCapability`] and [`LockCapability`]. The
+//! cases about it are skipped, and the last line of the report names them. A store or a lock of a single process declares
+//! that too: what is neither declared nor run has failed.
 //!
 //! Its processes are started with [`Store::worker`] and [`LockSpace::worker`] all the same; such a process opens the store
 //! or the locks and calls [`worker()`] or [`lock_worker()`].
@@ -125,6 +130,7 @@ mod check;
 mod common;
 mod contest;
 mod fixtures;
+mod halting;
 mod handles;
 mod harness;
 mod listing;
@@ -144,7 +150,7 @@ mod worker;
 
 pub mod faults;
 
-pub use capability::LockCapability;
+pub use capability::{LockCapability, RepositoryCapability};
 pub use harness::{HarnessError, LockHarness, LockSpace, RepositoryHarness, Store};
 pub use lock::{lock, lock_cases, lock_with};
 pub use report::{CaseReport, Report, Verdict};

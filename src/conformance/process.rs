@@ -144,9 +144,20 @@ impl Drop for Process {
 
 /// Lets all begin at the same moment.
 pub(super) async fn start_together(processes: &mut [Process]) -> Checked {
+    are_ready(processes).await?;
+    begin(processes)
+}
+
+/// Waits until each has opened its store.
+pub(super) async fn are_ready(processes: &mut [Process]) -> Checked {
     for process in processes.iter_mut() {
         process.is_ready().await?;
     }
+    Ok(())
+}
+
+/// Tells them all to go.
+pub(super) fn begin(processes: &mut [Process]) -> Checked {
     processes.iter_mut().try_for_each(|process| process.tell(GO))
 }
 

@@ -73,7 +73,8 @@ impl fmt::Display for CaseReport {
     }
 }
 
-/// What came of a suite, case by case. Its [`Display`](fmt::Display) prints a line for each.
+/// What came of a suite, case by case. Its [`Display`](fmt::Display) prints a line for each, and a last one that
+/// names those that were skipped.
 ///
 /// ```
 #[doc = doc_on_sale!()]
@@ -155,8 +156,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cases.iter().try_for_each(|case| writeln!(f, "{case}"))?;
-        let (failed, skipped) = (self.failed().count(), self.skipped().count());
-        write!(f, "{} passed, {failed} failed, {skipped} skipped", self.cases.len() - failed - skipped)?;
-        if failed > 0 { write!(f, " (seed {})", self.seed) } else { Ok(()) }
+        let (failed, skipped): (_, Vec<_>) = (self.failed().count(), self.skipped().map(CaseReport::name).collect());
+        let passed = self.cases.len() - failed - skipped.len();
+        write!(f, "{passed} passed, {failed} failed, {} skipped", skipped.len())?;
+        if failed > 0 {
+            write!(f, " (seed {})", self.seed)?;
+        }
+        if skipped.is_empty() { Ok(()) } else { write!(f, "; NOT PROVEN: {}", skipped.join(", ")) }
     }
 }

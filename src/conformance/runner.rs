@@ -110,13 +110,13 @@ impl Runner {
     fn test(self) -> ExitCode {
         let started = Instant::now();
         let arguments = Arc::new(self.arguments);
-        let (mut ran, mut skipped, mut failed) = (0, 0, Vec::new());
+        let (mut ran, mut skipped, mut failed) = (0, Vec::new(), Vec::new());
         let mut is_blocked = false;
         for suite in &self.suites {
             let report = suite.run(&arguments);
             is_blocked |= report.is_blocked();
             ran += report.cases().len();
-            skipped += report.skipped().count();
+            skipped.extend(report.skipped().map(|case| format!("{}::{}", suite.name, case.name())));
             let forbidden = report.skipped().filter(|case| !suite.may_skip(case.name()));
             failed.extend(report.failed().map(|case| format!("FAILED {}::{}", suite.name, case.name())));
             failed.extend(forbidden.map(|case| format!("FAILED {}::{} (skipped)", suite.name, case.name())));
@@ -125,7 +125,9 @@ impl Runner {
             }
         }
         let failures = failed.iter().filter(|text| text.starts_with("FAILED")).count();
-        println!("{ran} cases, {skipped} skipped, {failures} failed, {:.1} s", started.elapsed().as_secs_f64());
+        let took = started.elapsed().as_secs_f64();
+        let unproven = if skipped.is_empty() { String::new() } else { format!("; NOT PROVEN: {}", skipped.join(", ")) };
+        println!("{ran} cases, {} skipped, {failures} failed, {took:.1} s{unproven}", skipped.len());
         failed.iter().for_each(|text| println!("{text}"));
         if is_blocked {
             // A runtime waits for its threads when it is dropped, and one of them never comes back.

@@ -40,12 +40,12 @@ pub(super) trait Bench: Send + Sync + 'static {
     fn close(self) -> BoxFuture<'static, ()>;
 }
 
-/// Runs those cases that are wanted, each on a bench of its own.
+/// Runs those cases that are wanted, each on a bench of its own, which may depend on the case's name.
 pub(super) async fn run<B: Bench>(
     cases: &'static [Case<B>],
     settings: &Settings,
     runtime: &Arc<dyn Runtime>,
-    set_up: impl Fn(Common) -> BoxFuture<'static, Result<B, Failure>>,
+    set_up: impl Fn(&'static str, Common) -> BoxFuture<'static, Result<B, Failure>>,
 ) -> Report {
     let seed = settings.seed_or_draw(&**runtime);
     let mut report = Report::new(seed);
@@ -55,7 +55,7 @@ pub(super) async fn run<B: Bench>(
         let common = Common::new(runtime, seed, settings.suite_name());
         let verdict = match blocked_by {
             Some(blocking) => Verdict::Failed { message: format!("not run: {blocking} still blocks the runtime") },
-            None => match run_case(case, settings, common.clone(), set_up(common.clone())).await {
+            None => match run_case(case, settings, common.clone(), set_up(case.name, common.clone())).await {
                 Run::Ended(verdict) => verdict,
                 Run::Blocks(verdict) => {
                     blocked_by = Some(case.name);

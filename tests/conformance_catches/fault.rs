@@ -107,6 +107,12 @@ pub(crate) enum Fault {
     LosesHolds,
     /// Shows the sweeper nothing.
     HidesFromTheSweeper,
+    /// Asks to be polled again and again before it loads.
+    AsksForPolls,
+    /// Writes one record after another: whoever goes away meanwhile leaves a part.
+    TearsWhatIsDropped,
+    /// Is installed by whoever finds it empty; more than a few who do that at once are in each other's way.
+    InstallsForFew,
     /// Ignores the customer of a query.
     IgnoresTheCustomer,
 }
@@ -116,7 +122,7 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = [Self::None, Self::ChecksNoVersion, Self::LosesHolds, Self::WritesInPart];
+        let known = [Self::None, Self::ChecksNoVersion, Self::LosesHolds, Self::WritesInPart, Self::InstallsForFew];
         known.into_iter().find(|fault| format!("{fault:?}") == text).ok_or_else(|| format!("no fault: {text}"))
     }
 }

@@ -10,6 +10,7 @@ mod meeting;
 mod processes;
 #[cfg(target_os = "linux")]
 mod processes_end;
+mod single_process;
 mod stores;
 mod suites;
 

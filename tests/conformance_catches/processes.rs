@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -18,7 +19,18 @@ use crate::runtime::TestRuntime;
 const PATH: &str = "CONFORMANCE_CATCHES_PATH";
 const FAULT: &str = "CONFORMANCE_CATCHES_FAULT";
 
+/// Long enough that processes which start together all look before one of them has installed anything.
+const INSTALLS_FOR: Duration = Duration::from_secs(2);
+
 fn open(path: &Path, fault: Fault) -> Result<Arc<dyn Repository>, HarnessError> {
+    if fault == Fault::InstallsForFew && !path.exists() {
+        let folder = path.parent().ok_or("no folder")?;
+        std::fs::write(folder.join(format!("installs-{}", std::process::id())), "")?;
+        std::thread::sleep(INSTALLS_FOR);
+        if std::fs::read_dir(folder)?.count() > 4 {
+            return Err("table event already exists".into());
+        }
+    }
     Ok(Faulty::new(Arc::new(SqliteRepository::builder(path).open()?), &Shared::new(fault, false)))
 }
 
@@ -56,11 +68,20 @@ impl Store for Folder {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_other_end() {
     let (Some(path), Ok(fault)) = (std::env::var_os(PATH), std::env::var(FAULT)) else { return };
-    let repository = open(Path::new(&path), fault.parse().unwrap()).unwrap();
+    let Ok(repository) = open(Path::new(&path), fault.parse().unwrap()) else { std::process::exit(1) };
     if conformance::worker(repository, TestRuntime::current()).await.is_err() {
         // Without a backtrace for each buyer who was told something that cannot be.
         std::process::exit(1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_only_a_few_processes_can_install_at_once() {
+    let report = run(Fault::InstallsForFew, "processes::many_processes_open_one_fresh_store_at_once").await;
+    assert_eq!(report.failed().count(), 1, "{report}");
+    assert!(!report.to_string().contains("did not end"), "{report}");
+    let report = run(Fault::InstallsForFew, "processes::many_processes_sell_nothing_twice").await;
+    report.assert_passed();
 }
 
 async fn run(fault: Fault, case: &'static str) -> conformance::Report {
@@ -86,8 +107,11 @@ async fn a_hold_that_was_acknowledged_to_a_killed_process_is_missed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_on_a_store_without_a_fault_find_nothing() {
-    for case in ["processes::many_processes_sell_nothing_twice", "processes::a_killed_process_leaves_nothing_half_done"]
-    {
+    for case in [
+        "processes::many_processes_sell_nothing_twice",
+        "processes::a_killed_process_leaves_nothing_half_done",
+        "processes::many_processes_open_one_fresh_store_at_once",
+    ] {
         run(Fault::None, case).await.assert_passed();
     }
 }

@@ -178,6 +178,14 @@ catches! {
     ];
     a_store_that_loses_holds: LosesHolds by ["processes::many_service_instances_sell_nothing_twice"];
     a_store_that_hides_from_the_sweeper: HidesFromTheSweeper by ["lapsed::all_events_are_listed_for_the_sweeper"];
+    a_store_that_asks_for_more_polls_than_are_followed: AsksForPolls by [
+        "cancelled::a_load_may_be_dropped_at_any_moment",
+        "cancelled::a_call_of_the_service_dropped_at_any_moment_happens_once",
+        "cancelled::work_on_many_records_dropped_at_any_moment_goes_on",
+    ];
+    a_store_that_tears_what_is_dropped: TearsWhatIsDropped by [
+        "cancelled::a_commit_dropped_at_any_moment_is_whole_or_not_at_all",
+    ];
     a_store_that_ignores_the_customer: IgnoresTheCustomer by ["queries::reservations_are_listed_by_event_and_customer"];
 }
 
@@ -192,6 +200,17 @@ async fn buyers_who_fight_find_a_store_that_checks_nothing() {
 #[tokio::test]
 async fn buyers_who_fight_on_one_thread_find_it_too() {
     is_caught(Fault::ChecksNoVersion, true, &["processes::many_service_instances_sell_nothing_twice"]).await;
+}
+
+/// Whoever opens an empty store installs it. Every other case opens a few handles one after another or at once, and passes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_only_a_few_can_install_at_once() {
+    let themes = ["handles::", "feed::", "names::", "writes::", "sweepers::", "clock::", "races::"];
+    let wanted = move |name: &str| themes.iter().any(|theme| name.starts_with(theme));
+    let harness = Harness { fault: Fault::InstallsForFew, meets: false };
+    let report = conformance::repository_with(harness, &Settings::new().only(wanted)).await;
+    let failed: Vec<&str> = report.failed().map(|case| case.name()).collect();
+    assert_eq!(failed, ["handles::ten_handles_open_one_fresh_store_at_once"], "{report}");
 }
 
 async fn passes(fault: Fault, meets: bool) -> Report {

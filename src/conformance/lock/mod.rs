@@ -7,10 +7,11 @@ mod job;
 mod leases;
 mod processes;
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::capability::LockCapability;
+use super::capability::{self, LockCapability, Nowhere, another_process};
 use super::check::{Checked, Failure, ensure, ensure_eq};
 use super::common::Common;
 use super::harness::{LockHarness, LockSpace};
@@ -37,7 +38,7 @@ pub(super) struct LockBench {
     there: Arc<dyn Lock>,
     space: Box<dyn LockSpace>,
     runtime: Arc<dyn Runtime>,
-    lacks: Vec<LockCapability>,
+    harness: Arc<dyn LockHarness>,
     common: Common,
 }
 
@@ -113,15 +114,15 @@ pub async fn lock(harness: impl LockHarness + 'static) -> Report {
 #[doc = doc_end!()]
 /// ```
 pub async fn lock_with(harness: impl LockHarness + 'static, settings: &Settings) -> Report {
-    let harness = Arc::new(harness);
+    let harness: Arc<dyn LockHarness> = Arc::new(harness);
     let runtime = harness.runtime();
-    let set_up = |common: Common| -> BoxFuture<'static, _> {
+    let set_up = |_, common: Common| -> BoxFuture<'static, _> {
         let harness = Arc::clone(&harness);
         Box::pin(async move {
             let space = harness.fresh().await.map_err(|error| Failure::of_harness("fresh locks", &error))?;
             let (here, there) = (open(&*space).await?, open(&*space).await?);
             let runtime = Arc::clone(&common.runtime);
-            Ok(LockBench { here, there, space, runtime, lacks: harness.lacks().to_vec(), common })
+            Ok(LockBench { here, there, space, runtime, harness, common })
         })
     };
     suite::run(CASES, settings, &runtime, set_up).await
@@ -214,10 +215,14 @@ impl LockBench {
 
     /// Skips the case where the lock declares to lack what it is about. No case that keeps holders apart asks for anything.
     fn needs(&self, capability: LockCapability) -> Checked {
-        if self.lacks.contains(&capability) {
-            return Err(Failure::skipped(format!("declared to be lacking: {capability} ({capability:?})")));
-        }
-        Ok(())
+        if self.harness.lacks().contains(&capability) { Err(capability::skipped(capability)) } else { Ok(()) }
+    }
+
+    /// How to start another process on the locks. Skips the case where there is none by declaration.
+    async fn worker(&self) -> Result<Command, Failure> {
+        let capability = LockCapability::OtherProcesses;
+        let (nowhere, is_declared) = (Nowhere::new(self.runtime.random()), self.harness.lacks().contains(&capability));
+        another_process(self.space.worker(), capability, is_declared, self.harness.join(nowhere.address())).await
     }
 
     fn note(&self, note: impl Into<String>) {

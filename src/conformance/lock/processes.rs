@@ -15,14 +15,8 @@ const TURNS: u32 = 40;
 /// For how long a lock is taken by a process that is killed.
 const KEPT: Duration = Duration::from_secs(1);
 
-fn start(bench: &LockBench, job: &LockJob) -> Result<Process, Failure> {
-    let Some(command) = bench.space.worker() else {
-        return Err(Failure::skipped(
-            "single process: no other process can open these locks \
-             (contention::of_many_contenders_one_at_a_time_gets_in does it inside one)",
-        ));
-    };
-    bench.common.children.start(command, &job.to_string())
+async fn start(bench: &LockBench, job: &LockJob) -> Result<Process, Failure> {
+    bench.common.children.start(bench.worker().await?, &job.to_string())
 }
 
 /// Removed when the case ends, also by a process that was killed inside.
@@ -40,7 +34,7 @@ pub(super) async fn of_many_processes_one_at_a_time_gets_in(bench: &LockBench) -
     let job = LockJob::Turns { turns: TURNS, file: file.0.clone() };
     let mut processes = Vec::new();
     for _ in 0..PROCESSES {
-        processes.push(start(bench, &job)?);
+        processes.push(start(bench, &job).await?);
     }
     start_together(&mut processes).await?;
     let (mut turns, mut contended) = (0, 0);
@@ -66,7 +60,7 @@ pub(super) async fn of_many_processes_one_at_a_time_gets_in(bench: &LockBench) -
 }
 
 pub(super) async fn a_killed_process_locks_nothing_for_longer_than_its_ttl(bench: &LockBench) -> Checked {
-    let mut processes = [start(bench, &LockJob::Keep { ttl: KEPT })?];
+    let mut processes = [start(bench, &LockJob::Keep { ttl: KEPT }).await?];
     start_together(&mut processes).await?;
     let [process] = &mut processes;
     let said = process.line().await;

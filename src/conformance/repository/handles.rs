@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -10,19 +9,19 @@ use crate::conformance::bench::{
     RepositoryBench, blocked, commit_all, ensure_committed, event_id, load, pool_key, put, side_by_side, ticket,
     ticket_key,
 };
-use crate::conformance::check::{Checked, Failure, ensure_eq};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::contest::Dice;
 use crate::domain::{EventState, RecordKey, TicketState};
 use crate::ports::{BoxFuture, LoadRequest, PAGE_MAX};
 
-/// Every case starts with a few; here they are more, and each writes.
+/// Nobody has opened the store before: all of them find it empty, and each writes.
 pub(super) async fn ten_handles_open_one_fresh_store_at_once(bench: &RepositoryBench) -> Checked {
+    ensure!(!bench.repository.is_open(), "the store was opened before, which proves nothing");
     let event = event_id("concert");
     let mut tasks: Vec<BoxFuture<'static, Result<(), Failure>>> = Vec::new();
-    for n in 0..10_u32 {
-        let (handles, event) = (Arc::clone(&bench.handles), event_id(&format!("event {n}")));
+    for (n, repository) in (0..10_u32).zip(bench.open_at_once(10).await?) {
+        let event = event_id(&format!("event {n}"));
         tasks.push(Box::pin(async move {
-            let repository = handles.open().await?;
             let record = samples::event(EventState::OnSale);
             put(&*repository, &event, vec![(RecordKey::Event, record)]).await?;
             put(&*repository, &event, vec![(ticket_key(n), ticket(n, TicketState::Available))]).await

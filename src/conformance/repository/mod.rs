@@ -150,6 +150,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
         a_load_may_be_dropped_at_any_moment,
         a_commit_dropped_at_any_moment_is_whole_or_not_at_all,
         a_call_of_the_service_dropped_at_any_moment_happens_once,
+        work_on_many_records_dropped_at_any_moment_goes_on,
     }
     retention {
         old_operations_are_purged_and_young_ones_kept,
@@ -197,8 +198,13 @@ const CASES: &[Case<RepositoryBench>] = cases![
         many_service_instances_sell_nothing_twice,
         many_processes_sell_nothing_twice,
         a_killed_process_leaves_nothing_half_done,
+        many_processes_open_one_fresh_store_at_once,
     }
 ];
+
+/// The cases that open an empty store themselves; for the others it is opened before.
+const FIND_NOTHING_OPEN: [&str; 2] =
+    ["handles::ten_handles_open_one_fresh_store_at_once", "processes::many_processes_open_one_fresh_store_at_once"];
 
 /// Runs the whole suite, case by case.
 ///
@@ -238,13 +244,13 @@ pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
 #[doc = doc_end!()]
 /// ```
 pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {
-    let harness = Arc::new(harness);
+    let harness: Arc<dyn RepositoryHarness> = Arc::new(harness);
     let runtime = harness.runtime();
-    let set_up = |common| -> BoxFuture<'static, _> {
+    let set_up = |case: &'static str, common| -> BoxFuture<'static, _> {
         let harness = Arc::clone(&harness);
         Box::pin(async move {
             let store = harness.fresh().await.map_err(|error| Failure::of_harness("a fresh store", &error))?;
-            RepositoryBench::new(store, common).await
+            RepositoryBench::new(store, harness, common, FIND_NOTHING_OPEN.contains(&case)).await
         })
     };
     suite::run(CASES, settings, &runtime, set_up).await

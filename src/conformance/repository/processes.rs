@@ -7,7 +7,7 @@ use crate::conformance::audit;
 use crate::conformance::bench::{RepositoryBench, side_by_side};
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::contest::{self, Asked, Job, LIMIT, Line, Log, POOL, TICKETS, Word};
-use crate::conformance::process::{Process, is_end, start_together, worked_at_the_same_time};
+use crate::conformance::process::{Process, are_ready, begin, is_end, worked_at_the_same_time};
 use crate::conformance::worker::CONFLICTS;
 use crate::domain::{ReservationId, ReservationState};
 use crate::ports::BoxFuture;
@@ -45,29 +45,38 @@ pub(super) async fn many_service_instances_sell_nothing_twice(bench: &Repository
 }
 
 pub(super) async fn many_processes_sell_nothing_twice(bench: &RepositoryBench) -> Checked {
-    run_processes(bench, false).await
+    stage(bench).await?;
+    run_processes(bench, INSTANCES, false).await
 }
 
 pub(super) async fn a_killed_process_leaves_nothing_half_done(bench: &RepositoryBench) -> Checked {
-    run_processes(bench, true).await
+    stage(bench).await?;
+    run_processes(bench, INSTANCES, true).await
+}
+
+/// Nobody has opened the store before. This process opens it too, among the others.
+pub(super) async fn many_processes_open_one_fresh_store_at_once(bench: &RepositoryBench) -> Checked {
+    ensure!(!bench.repository.is_open(), "the store was opened before, which proves nothing");
+    run_processes(bench, 2 * INSTANCES, false).await
 }
 
 /// Starts the processes together; the first one may be killed in the middle of its work.
-async fn run_processes(bench: &RepositoryBench, kills: bool) -> Checked {
-    stage(bench).await?;
+async fn run_processes(bench: &RepositoryBench, instances: u32, kills: bool) -> Checked {
     let mut processes = Vec::new();
-    for instance in 0..INSTANCES {
-        let Some(command) = bench.worker() else {
-            return Err(Failure::skipped(
-                "single process: no other process can open this store \
-                 (processes::many_service_instances_sell_nothing_twice does it inside one)",
-            ));
-        };
+    for instance in 0..instances {
+        let command = bench.worker().await?;
         let pause_after = (kills && instance == 0).then_some(LINES_BEFORE_KILL);
         let job = Job { pause_after, ..job(instance, bench.common.seed) };
         processes.push(bench.common.children.start(command, &job.to_string())?);
     }
-    start_together(&mut processes).await?;
+    if !bench.repository.is_open() {
+        bench.open_at_once(2).await?;
+        are_ready(&mut processes).await?;
+        stage(bench).await?;
+    } else {
+        are_ready(&mut processes).await?;
+    }
+    begin(&mut processes)?;
     let mut lines = Vec::new();
     let mut conflicts = 0;
     for (instance, process) in processes.iter_mut().enumerate() {
@@ -78,7 +87,7 @@ async fn run_processes(bench: &RepositoryBench, kills: bool) -> Checked {
     let spans: Vec<_> = processes.iter().map(Process::span).collect();
     let together = worked_at_the_same_time(&spans);
     let killed = if kills { ", one of them killed" } else { "" };
-    bench.note(format!("{together} of {INSTANCES} processes at the same time{killed}, {conflicts} conflicts"));
+    bench.note(format!("{together} of {instances} processes at the same time{killed}, {conflicts} conflicts"));
     check(bench, &lines).await?;
     ensure!(together > 1, "the processes worked one after another, which proves nothing");
     ensure!(conflicts > 0, "no process ever met another one's decision, which proves nothing");

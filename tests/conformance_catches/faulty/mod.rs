@@ -125,6 +125,11 @@ impl Repository for Faulty {
         if self.fault() == Fault::Busy && self.is_turn(3) {
             return Err(StoreError::transient("busy"));
         }
+        if self.fault() == Fault::AsksForPolls {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        }
         let mut snapshot = self.inner.load(request).await?;
         let lists: Vec<(LapsedOf, Lapsed)> = snapshot.all_lapsed().map(|(of, it)| (of.clone(), it.clone())).collect();
         match self.fault() {
@@ -192,6 +197,15 @@ impl Repository for Faulty {
                     }
                     return self.inner.commit(&other, &groups).await;
                 }
+            }
+            Fault::TearsWhatIsDropped if groups.len() == 1 && groups[0].writes.len() > 1 => {
+                let mut outcomes = Vec::new();
+                for write in &groups[0].writes {
+                    let single = Group { reads: groups[0].reads.clone(), writes: vec![write.clone()] };
+                    outcomes = self.inner.commit(event, &[single]).await?;
+                    tokio::task::yield_now().await;
+                }
+                return Ok(outcomes);
             }
             Fault::FailsTheBatch | Fault::DuplicatesAbort if groups.len() > 1 => {
                 let any = self.fault() == Fault::FailsTheBatch;
