@@ -81,3 +81,8 @@ pub use uuid;
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So is that of the operations guide.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../docs/OPERATIONS.md")]
+struct Operations;
