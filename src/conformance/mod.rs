@@ -115,6 +115,10 @@
 //! Its processes are started with [`Store::worker`] and [`LockSpace::worker`] all the same; such a process opens the store
 //! or the locks and calls [`worker()`] or [`lock_worker()`].
 //!
+//! The cases `differential::…` compare a store with the rules alone: the same random commands go to the store, through the
+//! service, and to [`decide`](crate::domain::decide()) on a map of records. They are decided at a time of the case's own,
+//! days behind the store's clock, so that deadlines pass at once; what the store lists by its own clock is compared too.
+//!
 //! Everything random comes from one seed, which the report names when a case fails. [`Settings::seed`] or the environment
 //! variable [`SEED`] sets it.
 //!

@@ -115,6 +115,14 @@ pub(crate) enum Fault {
     InstallsForFew,
     /// Ignores the customer of a query.
     IgnoresTheCustomer,
+    /// Leaves out of the free tickets of an area those that were sold once and given back.
+    ForgetsWhatWasGivenBack,
+    /// Leaves out of the expired holds of a customer those that are of tickets alone.
+    ForgetsLapsedTickets,
+    /// Counts the expired holds of all pools of that name as free.
+    MixesAvailability,
+    /// Shows an operation with its reservation as it is now, not as it was then.
+    JoinsTheReservation,
 }
 
 /// Those that are planted in other processes too.

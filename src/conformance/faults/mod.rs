@@ -61,7 +61,7 @@ macro_rules! wrapper {
         }
     };
 }
-use wrapper;
+pub(super) use wrapper;
 
 mod clock;
 mod late;

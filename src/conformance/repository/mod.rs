@@ -5,6 +5,7 @@ mod areas;
 mod availability;
 mod cancelled;
 mod clock;
+mod differential;
 mod extremes;
 mod feed;
 mod groups;
@@ -193,6 +194,12 @@ const CASES: &[Case<RepositoryBench>] = cases![
         ten_handles_open_one_fresh_store_at_once,
         a_handle_opened_later_sees_everything,
         dropped_calls_break_nothing,
+    }
+    differential {
+        random_commands_are_answered_as_the_rules_say,
+        random_commands_leave_what_the_rules_leave,
+        what_random_commands_leave_is_listed,
+        commands_that_come_at_once_are_answered_in_their_order,
     }
     processes {
         many_service_instances_sell_nothing_twice,

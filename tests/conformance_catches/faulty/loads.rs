@@ -1,12 +1,34 @@
 //! What becomes of a snapshot on its way to the caller.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ticket_reservation::domain::{Lapsed, LapsedOf, Record, RecordKey, Snapshot};
+use ticket_reservation::domain::{
+    Lapsed, LapsedOf, Place, Record, RecordKey, Recorded, ReservationState, Snapshot, TicketId,
+};
 use ticket_reservation::ports::{LoadRequest, PAGE_MAX, StoreError, TicketQuery};
 
 use super::{Faulty, events};
+
+fn place(snapshot: &Snapshot, id: &TicketId) -> Option<Place> {
+    match snapshot.get(&RecordKey::Ticket(id.clone()))?.record.as_ref()? {
+        Record::Ticket(ticket) => Some(ticket.place.clone()),
+        _ => None,
+    }
+}
+
+/// As with a join of the tables of reservations and of their pools.
+pub(super) fn forget_lapsed_tickets(snapshot: &mut Snapshot) {
+    let lists: Vec<(LapsedOf, Lapsed)> = snapshot.all_lapsed().map(|(of, it)| (of.clone(), it.clone())).collect();
+    for (of, mut lapsed) in lists {
+        lapsed.reservations.retain(|id| {
+            let record = snapshot.get(&RecordKey::Reservation(*id)).and_then(|it| it.record.as_ref());
+            matches!(record, Some(Record::Reservation(found)) if !found.lines.pools().is_empty())
+        });
+        snapshot.insert_lapsed(of, lapsed);
+    }
+}
 
 impl Faulty {
     /// The lists of a load, as if there were one event only.
@@ -59,6 +81,34 @@ impl Faulty {
             snapshot.insert_free(area, all.into_iter().map(|(id, _, ticket)| (id, ticket.place)));
         }
         Ok(())
+    }
+
+    /// As with an index of free tickets to which a sold one never returns.
+    pub(super) fn forget_given_back(&self, request: &LoadRequest, snapshot: &mut Snapshot) {
+        let sold = self.shared.sold.lock().unwrap_or_else(PoisonError::into_inner);
+        for area in &request.free_in {
+            let free = snapshot.free(area).unwrap_or_default().iter();
+            let free = free.filter(|id| !sold.contains(&(request.event.clone(), (*id).clone())));
+            let free: Vec<_> = free.filter_map(|id| Some((id.clone(), place(snapshot, id)?))).collect();
+            snapshot.insert_free(area.clone(), free);
+        }
+    }
+
+    pub(super) fn join_reservations(&self, request: &LoadRequest, snapshot: &mut Snapshot) {
+        for key in &request.records {
+            let Some(mut versioned) = snapshot.get(key).cloned() else { continue };
+            if let Some(Record::Operation(operation)) = &mut versioned.record
+                && let Recorded::Applied { reservation: Some(id), customer, until, .. } = &mut operation.recorded
+                && let Some(joined) = snapshot.get(&RecordKey::Reservation(*id))
+                && let Some(Record::Reservation(joined)) = &joined.record
+            {
+                *customer = Some(joined.customer.clone());
+                if let (Some(until), ReservationState::Held { until: joined }) = (until, joined.state) {
+                    *until = joined;
+                }
+            }
+            snapshot.insert(key.clone(), versioned);
+        }
     }
 
     pub(super) async fn read_in_parts(&self, request: &LoadRequest, snapshot: &mut Snapshot) -> Result<(), StoreError> {

@@ -1,12 +1,14 @@
 //! A store that breaks one promise.
 
 mod loads;
+mod queries;
 mod store;
 mod writes;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,11 +23,13 @@ use ticket_reservation::ports::{
 
 use crate::fault::Fault;
 use crate::meeting::Meeting;
+use loads::forget_lapsed_tickets;
 
 pub(crate) use store::Harness;
 
 /// The events that the suite uses when it is about events.
-const EVENTS: [&str; 8] = ["here", "there", "empty", "elsewhere", "event 0", "event 1", "event 2", "event 3"];
+const EVENTS: [&str; 10] =
+    ["here", "there", "empty", "elsewhere", "event 0", "event 1", "event 2", "event 3", "gala", "matinee"];
 
 /// How long two commits wait for one another at most.
 const MEET: Duration = Duration::from_secs(2);
@@ -45,6 +49,7 @@ pub(crate) struct Shared {
     admitted: AtomicI64,
     loads: AtomicUsize,
     commits: AtomicUsize,
+    sold: Mutex<BTreeSet<(EventId, TicketId)>>,
     dropped: WhenDropped,
 }
 
@@ -82,6 +87,7 @@ impl Shared {
             admitted: AtomicI64::new(i64::MIN),
             loads: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
+            sold: Mutex::default(),
             dropped: WhenDropped::default(),
         })
     }
@@ -156,6 +162,9 @@ impl Repository for Faulty {
                 snapshot.set_operations_purged_before(Timestamp::from_micros(admitted));
                 self.shared.loads.fetch_add(1, Ordering::AcqRel);
             }
+            Fault::ForgetsWhatWasGivenBack => self.forget_given_back(request, &mut snapshot),
+            Fault::ForgetsLapsedTickets => forget_lapsed_tickets(&mut snapshot),
+            Fault::JoinsTheReservation => self.join_reservations(request, &mut snapshot),
             Fault::OwnClock => {
                 let ahead = Duration::from_secs(self.handle as u64);
                 snapshot.set_clock(snapshot.clock().after(ahead));
@@ -223,6 +232,9 @@ impl Repository for Faulty {
             altered.push(self.altered(event, group).await);
         }
         let outcomes = self.inner.commit(event, &altered).await?;
+        if self.fault() == Fault::ForgetsWhatWasGivenBack {
+            self.note_sold(event, groups);
+        }
         self.shared.commits.fetch_add(1, Ordering::AcqRel);
         if self.fault() == Fault::WritesInPart {
             for (group, outcome) in groups.iter().zip(&outcomes) {
@@ -269,7 +281,11 @@ impl Repository for Faulty {
     }
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
-        self.inner.availability(event).await
+        let mut found = self.inner.availability(event).await?;
+        if self.fault() == Fault::MixesAvailability {
+            self.mix_availability(event, &mut found).await?;
+        }
+        Ok(found)
     }
 
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {

@@ -1,5 +1,7 @@
 //! What becomes of groups on their way to the store.
 
+use std::sync::PoisonError;
+
 use ticket_reservation::domain::{
     Event, EventId, Record, RecordKey, Reservation, ReservationState, Ticket, TicketState, Timestamp,
 };
@@ -85,6 +87,17 @@ impl Faulty {
             _ => {}
         }
         group
+    }
+
+    pub(super) fn note_sold(&self, event: &EventId, groups: &[Group]) {
+        let mut sold = self.shared.sold.lock().unwrap_or_else(PoisonError::into_inner);
+        for write in groups.iter().flat_map(|group| &group.writes) {
+            if let (RecordKey::Ticket(id), Record::Ticket(Ticket { state: TicketState::Booked { .. }, .. })) =
+                (&write.key, &write.record)
+            {
+                sold.insert((event.clone(), id.clone()));
+            }
+        }
     }
 
     /// Those of a batch whose records have other versions now.
