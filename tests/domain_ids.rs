@@ -42,6 +42,18 @@ fn a_text_id_has_1_to_64_bytes() {
 }
 
 #[test]
+fn a_megabyte_is_no_id_whatever_it_is_made_of() {
+    const MEGABYTE: usize = 1 << 20;
+    for letter in ["a", "é", "🎫"] {
+        let text = letter.repeat(MEGABYTE / letter.len());
+        assert_is_no_id(&text, &InvalidId::TooLong { bytes: MEGABYTE });
+        // What is said of it does not repeat it.
+        let said = TicketId::new(text.as_str()).unwrap_err();
+        assert!(said.to_string().len() < 200 && format!("{said:?}").len() < 200, "{said}");
+    }
+}
+
+#[test]
 fn the_limit_counts_bytes_and_not_characters() {
     assert_is_id(&"é".repeat(32));
     assert_is_no_id(&"é".repeat(33), &InvalidId::TooLong { bytes: 66 });

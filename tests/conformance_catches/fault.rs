@@ -123,6 +123,12 @@ pub(crate) enum Fault {
     MixesAvailability,
     /// Shows an operation with its reservation as it is now, not as it was then.
     JoinsTheReservation,
+    /// Takes customers for the same in a query whose names differ in case alone.
+    FoldsCustomers,
+    /// Takes areas for the same whose names differ in case alone, where it counts what is free.
+    FoldsAreas,
+    /// Begins a page of tickets after all names that differ from the last one in case alone.
+    FoldsCursors,
 }
 
 /// Those that are planted in other processes too.

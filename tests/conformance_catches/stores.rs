@@ -189,6 +189,11 @@ catches! {
     a_store_that_tears_what_is_dropped: TearsWhatIsDropped by [
         "cancelled::a_commit_dropped_at_any_moment_is_whole_or_not_at_all",
     ];
+    a_store_that_compares_customers_without_case: FoldsCustomers by [
+        "names::names_that_look_alike_are_looked_for_apart",
+    ];
+    a_store_that_compares_areas_without_case: FoldsAreas by ["names::names_that_look_alike_are_looked_for_apart"];
+    a_store_that_compares_cursors_without_case: FoldsCursors by ["names::names_that_look_alike_are_looked_for_apart"];
     a_store_that_ignores_the_customer: IgnoresTheCustomer by ["queries::reservations_are_listed_by_event_and_customer"];
     a_store_that_forgets_what_was_given_back: ForgetsWhatWasGivenBack by [
         "differential::random_commands_are_answered_as_the_rules_say",

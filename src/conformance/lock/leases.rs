@@ -184,8 +184,35 @@ pub(super) async fn every_lease_has_its_own_token(bench: &LockBench) -> Checked 
 pub(super) async fn keys_are_compared_byte_by_byte(bench: &LockBench) -> Checked {
     let longest = "x".repeat(256);
     let nearly = format!("{}y", "x".repeat(255));
-    let texts =
-        ["a", "A", "á", "a ", " a", "a\u{301}", "a%", "a_", "a'", "a\"", "a\n", "a*", "{a}", "座席", &longest, &nearly];
+    // What a language of strings or of patterns takes for its own, and what ends a string in another.
+    let texts = [
+        "a\\",
+        "a\\0",
+        "\0",
+        "a\0b",
+        "a\0",
+        "\u{1b}[2K",
+        "\r\n",
+        "\u{7f}",
+        "\u{202e}a",
+        "מושב 1",
+        "a",
+        "A",
+        "á",
+        "a ",
+        " a",
+        "a\u{301}",
+        "a%",
+        "a_",
+        "a'",
+        "a\"",
+        "a\n",
+        "a*",
+        "{a}",
+        "座席",
+        &longest,
+        &nearly,
+    ];
     let leases = take(&*bench.here, &texts, LONG).await?;
     for text in texts {
         ensure!(!is_free(&*bench.there, text).await?, "{text:?} is free although it was granted");

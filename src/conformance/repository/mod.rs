@@ -54,6 +54,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
     }
     names {
         ids_are_compared_byte_by_byte,
+        names_that_look_alike_are_looked_for_apart,
         reservations_and_operations_are_named_across_events,
         events_do_not_see_each_others_records,
     }
@@ -247,7 +248,7 @@ pub async fn repository(harness: impl RepositoryHarness + 'static) -> Report {
 #[doc = doc_harness!()]
 /// let settings = Settings::new().only(|case| case.starts_with("names::"));
 /// let report = conformance::repository_with(Harness(runtime), &settings).await;
-/// assert_eq!((report.cases().len(), report.is_passed()), (3, true));
+/// assert_eq!((report.cases().len(), report.is_passed()), (4, true));
 #[doc = doc_end!()]
 /// ```
 pub async fn repository_with(harness: impl RepositoryHarness + 'static, settings: &Settings) -> Report {

@@ -260,6 +260,12 @@ impl Repository for Faulty {
                 }
                 Ok(page)
             }
+            Fault::FoldsCursors => {
+                let page = self.inner.tickets(&TicketQuery { limit: PAGE_MAX, ..query.clone() }).await?;
+                let last = query.after.as_ref().map(|id| id.as_str().to_lowercase());
+                let others = page.into_iter().filter(|(id, ..)| Some(id.as_str().to_lowercase()) != last);
+                Ok(others.take(query.limit).collect())
+            }
             Fault::MixesTickets if query.area.is_some() => {
                 let mut all = self.inner.tickets(query).await?;
                 for event in events().filter(|event| *event != query.event) {
@@ -282,8 +288,10 @@ impl Repository for Faulty {
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
         let mut found = self.inner.availability(event).await?;
-        if self.fault() == Fault::MixesAvailability {
-            self.mix_availability(event, &mut found).await?;
+        match self.fault() {
+            Fault::MixesAvailability => self.mix_availability(event, &mut found).await?,
+            Fault::FoldsAreas => found.areas.dedup_by_key(|it| it.area.as_str().to_lowercase()),
+            _ => {}
         }
         Ok(found)
     }
@@ -293,7 +301,14 @@ impl Repository for Faulty {
         if self.fault() == Fault::IgnoresTheCustomer {
             query.customer = None;
         }
+        let folded = query.customer.clone().filter(|_| self.fault() == Fault::FoldsCustomers);
+        if folded.is_some() {
+            query.customer = None;
+        }
         let mut page = self.inner.reservations(&query).await?;
+        if let Some(folded) = folded {
+            page.retain(|(_, found)| found.customer.as_str().to_lowercase() == folded.as_str().to_lowercase());
+        }
         if self.fault() == Fault::MixesReservations && query.customer.is_some() {
             for event in events().filter(|event| *event != query.event) {
                 page.extend(self.inner.reservations(&ReservationQuery { event, ..query.clone() }).await?);
