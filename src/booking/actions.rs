@@ -3,27 +3,23 @@
 use std::time::Duration;
 
 use super::error::BookingError;
-use super::service::BookingService;
+use super::service::{BookingService, Sent};
 use crate::domain::{
     Action, BlockReason, Command, CreateEvent, CustomerId, EventId, Hold, OperationId, Outcome, Receipt, Rejection,
     Reservation, ReservationId, TicketId, Transfer,
 };
 
-impl BookingService {
-    async fn act(&self, event: &EventId, operation: OperationId, action: Action) -> Result<Receipt, BookingError> {
-        self.submit(Command { event: event.clone(), operation, action }).await
+fn reserved(receipt: Receipt) -> Result<Reservation, BookingError> {
+    match receipt.outcome {
+        Outcome::Reservation(reservation) => Ok(reservation),
+        Outcome::Inventory { .. } => Err(Rejection::OperationReused.into()),
     }
+}
 
-    async fn reserve(
-        &self,
-        event: &EventId,
-        operation: OperationId,
-        action: Action,
-    ) -> Result<Reservation, BookingError> {
-        match self.act(event, operation, action).await?.outcome {
-            Outcome::Reservation(reservation) => Ok(reservation),
-            Outcome::Inventory { .. } => Err(Rejection::OperationReused.into()),
-        }
+impl BookingService {
+    /// As [`submit`](Self::submit), up to waiting.
+    fn act(&self, event: &EventId, operation: OperationId, action: Action) -> Result<Sent<'_>, BookingError> {
+        self.send(Command { event: event.clone(), operation, action }, self.contention(), false)
     }
 
     /// Creates an event. Fill it with [`import`](Self::import).
@@ -52,7 +48,7 @@ impl BookingService {
         operation: OperationId,
         terms: CreateEvent,
     ) -> Result<Receipt, BookingError> {
-        self.act(event, operation, Action::CreateEvent(terms)).await
+        self.act(event, operation, Action::CreateEvent(terms))?.answer().await
     }
 
     /// Keeps places for a customer until a deadline, all or none of them.
@@ -75,7 +71,7 @@ impl BookingService {
     #[doc = doc_end!()]
     /// ```
     pub async fn hold(&self, event: &EventId, operation: OperationId, hold: Hold) -> Result<Reservation, BookingError> {
-        self.reserve(event, operation, Action::Hold(hold)).await
+        reserved(self.act(event, operation, Action::Hold(hold))?.answer().await?)
     }
 
     /// Moves a live hold's deadline to `ttl` from now (`None`: the policy's hold TTL), within the policy's maximum.
@@ -106,7 +102,7 @@ impl BookingService {
         customer: CustomerId,
         ttl: Option<Duration>,
     ) -> Result<Reservation, BookingError> {
-        self.reserve(event, operation, Action::Extend { reservation, customer, ttl }).await
+        reserved(self.act(event, operation, Action::Extend { reservation, customer, ttl })?.answer().await?)
     }
 
     /// Books what is held.
@@ -135,7 +131,7 @@ impl BookingService {
         reservation: ReservationId,
         customer: CustomerId,
     ) -> Result<Reservation, BookingError> {
-        self.reserve(event, operation, Action::Confirm { reservation, customer }).await
+        reserved(self.act(event, operation, Action::Confirm { reservation, customer })?.answer().await?)
     }
 
     /// Gives a live hold back.
@@ -164,7 +160,7 @@ impl BookingService {
         reservation: ReservationId,
         customer: CustomerId,
     ) -> Result<Reservation, BookingError> {
-        self.reserve(event, operation, Action::Release { reservation, customer }).await
+        reserved(self.act(event, operation, Action::Release { reservation, customer })?.answer().await?)
     }
 
     /// Gives a booking back.
@@ -194,7 +190,7 @@ impl BookingService {
         reservation: ReservationId,
         customer: CustomerId,
     ) -> Result<Reservation, BookingError> {
-        self.reserve(event, operation, Action::Cancel { reservation, customer }).await
+        reserved(self.act(event, operation, Action::Cancel { reservation, customer })?.answer().await?)
     }
 
     /// Hands a live hold or a booking to another customer.
@@ -223,7 +219,7 @@ impl BookingService {
         operation: OperationId,
         transfer: Transfer,
     ) -> Result<Reservation, BookingError> {
-        self.reserve(event, operation, Action::Transfer(transfer)).await
+        reserved(self.act(event, operation, Action::Transfer(transfer))?.answer().await?)
     }
 
     /// Takes available tickets off sale, all or none of them; at most [`LINES_MAX`](crate::domain::LINES_MAX).
@@ -253,7 +249,7 @@ impl BookingService {
         tickets: Vec<TicketId>,
         reason: BlockReason,
     ) -> Result<Receipt, BookingError> {
-        self.act(event, operation, Action::Block { tickets, reason }).await
+        self.act(event, operation, Action::Block { tickets, reason })?.answer().await
     }
 
     /// Puts blocked tickets on sale again, all or none of them; at most [`LINES_MAX`](crate::domain::LINES_MAX).
@@ -283,6 +279,6 @@ impl BookingService {
         operation: OperationId,
         tickets: Vec<TicketId>,
     ) -> Result<Receipt, BookingError> {
-        self.act(event, operation, Action::Unblock { tickets }).await
+        self.act(event, operation, Action::Unblock { tickets })?.answer().await
     }
 }

@@ -13,7 +13,7 @@ use crate::ports::{Runtime, StoreError};
 pub(super) struct Waiting {
     pub(super) operation: OperationId,
     pub(super) phase: Phase,
-    pub(super) receiver: Option<oneshot::Receiver<Answer>>,
+    pub(super) receiver: oneshot::Receiver<Answer>,
 }
 
 impl Drop for Waiting {
@@ -24,27 +24,20 @@ impl Drop for Waiting {
 
 impl Waiting {
     /// The answer, at the latest after `wait`.
-    pub(super) async fn answer(mut self, runtime: &dyn Runtime, wait: Duration) -> Answer {
-        let Some(receiver) = self.receiver.take() else {
-            return Err(OutcomeUnknown::new(self.operation, None).into());
-        };
-        match select(receiver, runtime.sleep(wait)).await {
-            Either::Left((Ok(answer), _)) => answer,
-            Either::Left((Err(oneshot::Canceled), _)) if self.phase.may_happen() => {
-                Err(OutcomeUnknown::new(self.operation, None).into())
-            }
+    pub(super) async fn answer(&mut self, runtime: &dyn Runtime, wait: Duration) -> Answer {
+        match select(&mut self.receiver, runtime.sleep(wait)).await {
+            Either::Left((Ok(answer), _)) => return answer,
+            Either::Left((Err(oneshot::Canceled), _)) if self.phase.may_happen() => {}
             Either::Left((Err(oneshot::Canceled), _)) => {
-                Err(BookingError::Failed(StoreError::transient("the event's task ended")))
+                return Err(BookingError::Failed(StoreError::transient("the event's task ended")));
             }
-            Either::Right(((), mut receiver)) => {
-                if self.phase.abandon() {
-                    return Err(Rejection::DeadlinePassed.into());
-                }
-                match receiver.try_recv() {
-                    Ok(Some(answer)) => answer,
-                    _ => Err(OutcomeUnknown::new(self.operation, None).into()),
+            Either::Right(_) if self.phase.abandon() => return Err(Rejection::DeadlinePassed.into()),
+            Either::Right(_) => {
+                if let Ok(Some(answer)) = self.receiver.try_recv() {
+                    return answer;
                 }
             }
         }
+        Err(OutcomeUnknown::new(self.operation, None).into())
     }
 }

@@ -13,7 +13,7 @@ use super::queue::Pushed;
 use super::registry::Drained;
 use super::request::Request;
 use super::sweeper::{self, Swept};
-use crate::domain::{Command, OperationId, Receipt, Rejection, ReservationId};
+use crate::domain::{ActionKind, Command, EventId, OperationId, Receipt, Rejection, ReservationId};
 use crate::ports::{Observation, Reply, Repository, Runtime, RuntimeExt, StoreError};
 
 /// Sells an event's places. One service is shared by all tasks of a process; cloning it is cheap.
@@ -29,6 +29,26 @@ use crate::ports::{Observation, Reply, Repository, Runtime, RuntimeExt, StoreErr
 #[derive(Debug, Clone)]
 pub struct BookingService {
     core: Arc<Core>,
+}
+
+/// A command in its event's queue. Dropping it is as dropping its [`Waiting`].
+pub(super) struct Sent<'s> {
+    core: &'s Core,
+    event: EventId,
+    kind: ActionKind,
+    waiting: Waiting,
+    wait: Duration,
+}
+
+impl Sent<'_> {
+    /// The answer, told to the observer too.
+    pub(super) async fn answer(mut self) -> Result<Receipt, BookingError> {
+        let answer = self.waiting.answer(&*self.core.runtime, self.wait).await;
+        let (event, operation, kind) = (&self.event, self.waiting.operation, self.kind);
+        let reply = answer.as_ref().map_or_else(BookingError::reply, |_| Reply::Done);
+        self.core.observe(&Observation::Answered { event, operation, kind, reply });
+        answer
+    }
 }
 
 /// Longest wait for an answer; a longer wish is cut to it.
@@ -127,7 +147,7 @@ impl BookingService {
     #[doc = doc_end!()]
     /// ```
     pub async fn submit(&self, command: Command) -> Result<Receipt, BookingError> {
-        self.submit_under(command, self.core.contention).await
+        self.send(command, self.contention(), false)?.answer().await
     }
 
     /// Carries out a command, under a contention policy of its own.
@@ -154,7 +174,7 @@ impl BookingService {
     #[doc = doc_end!()]
     /// ```
     pub async fn submit_under(&self, command: Command, contention: Contention) -> Result<Receipt, BookingError> {
-        self.send(command, contention, false).await
+        self.send(command, contention, false)?.answer().await
     }
 
     /// Finds out what became of a command after [`BookingError::OutcomeUnknown`], and makes it final: it was carried
@@ -188,12 +208,16 @@ impl BookingService {
     #[doc = doc_end!()]
     /// ```
     pub async fn resolve(&self, command: Command) -> Result<Receipt, BookingError> {
-        self.send(command, self.waiting_contention(), true).await
+        self.send(command, self.waiting_contention(), true)?.answer().await
     }
 
     /// Carries out a command that waits for others in its way, whatever the service's policy.
     pub(super) async fn submit_waiting(&self, command: Command) -> Result<Receipt, BookingError> {
-        self.send(command, self.waiting_contention(), false).await
+        self.send(command, self.waiting_contention(), false)?.answer().await
+    }
+
+    pub(super) fn contention(&self) -> Contention {
+        self.core.contention
     }
 
     fn waiting_contention(&self) -> Contention {
@@ -203,15 +227,31 @@ impl BookingService {
         }
     }
 
-    async fn send(&self, command: Command, contention: Contention, resolves: bool) -> Result<Receipt, BookingError> {
+    /// Puts a command into its event's queue. Not async: a future that passes its command on to another one has room for it
+    /// twice, as long as it waits.
+    pub(super) fn send(
+        &self,
+        command: Command,
+        contention: Contention,
+        resolves: bool,
+    ) -> Result<Sent<'_>, BookingError> {
+        let core = &*self.core;
         let (event, operation, kind) = (command.event.clone(), command.operation, command.kind());
-        let answer = self.ask(command, contention, resolves).await;
-        let reply = answer.as_ref().map_or_else(BookingError::reply, |_| Reply::Done);
-        self.core.observe(&Observation::Answered { event: &event, operation, kind, reply });
-        answer
+        match self.enqueue(command, contention, resolves) {
+            Ok((waiting, wait)) => Ok(Sent { core, event, kind, waiting, wait }),
+            Err(error) => {
+                core.observe(&Observation::Answered { event: &event, operation, kind, reply: error.reply() });
+                Err(error)
+            }
+        }
     }
 
-    async fn ask(&self, command: Command, contention: Contention, resolves: bool) -> Result<Receipt, BookingError> {
+    fn enqueue(
+        &self,
+        command: Command,
+        contention: Contention,
+        resolves: bool,
+    ) -> Result<(Waiting, Duration), BookingError> {
         command.check().map_err(Rejection::from)?;
         let core = &self.core;
         let (wait, rejects) = match contention {
@@ -226,7 +266,7 @@ impl BookingService {
         };
         let queue = core.registry.enter(&event).ok_or_else(|| not_taken_in(Rejection::ShuttingDown))?;
         let (request, phase, receiver) = Request::new(command, deadline, rejects, resolves);
-        let waiting = Waiting { operation, phase, receiver: Some(receiver) };
+        let waiting = Waiting { operation, phase, receiver };
         let pushed = queue.push(request, core.limits.queue_max);
         if matches!(pushed, Pushed::First) {
             core.runtime.spawn(batcher::run(Arc::clone(core), queue));
@@ -239,7 +279,7 @@ impl BookingService {
             Pushed::First => 1,
         };
         core.observe(&Observation::Queued { event: &event, kind, waiting: ahead });
-        waiting.answer(&*core.runtime, wait).await
+        Ok((waiting, wait))
     }
 
     /// One bounded step of tidying up: settles at most `limit` expired holds, and purges at most `limit` operation
