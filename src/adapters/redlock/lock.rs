@@ -94,7 +94,7 @@ impl Redlock {
 
     async fn check_node(&self, number: usize) -> Vec<Finding> {
         let key: Arc<str> = format!("{}check:{:016x}", self.settings.key_prefix, self.runtime.random()).into();
-        let checked = async { self.engine.link(number).await?.check(key).await };
+        let checked = self.engine.check(number, key);
         let timeout = self.runtime.sleep(self.settings.connect_timeout * 2);
         match futures_util::future::select(std::pin::pin!(checked), timeout).await {
             futures_util::future::Either::Left((Ok(findings), _)) => findings,

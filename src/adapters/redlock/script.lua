@@ -3,9 +3,11 @@
 local call, keys, arguments = redis.pcall, KEYS, ARGV
 local answers, key = {}, 1
 
--- The code of an error, if it is one.
+-- The code of an error, if it is one. What the user may not do inside a script is told without a code of its own.
 local function code(reply)
-  return type(reply) == 'table' and reply.err and string.match(reply.err, '^%S+')
+  local text = type(reply) == 'table' and reply.err
+  if text and string.find(text, 'user executing the script', 1, true) then return 'NOPERM' end
+  return text and string.match(text, '^%S+')
 end
 
 -- Lets a key that is ours live for so long from now, if it would end before: a holder may still count on what it has.

@@ -27,8 +27,9 @@ use self::background::Background;
 use self::node::Node;
 use self::round::{Request, Round};
 use self::unsettled::Unsettled;
+use super::check::Finding;
 use super::config::{Drift, Settings};
-use super::server::{Ask, Link, Server, ServerError};
+use super::server::{Ask, Server, ServerError};
 use crate::ports::{Observer, Runtime, yield_once};
 
 pub(super) use self::tally::quorum;
@@ -115,9 +116,9 @@ impl Engine {
         self.background.spawn(async move { drop(engine.ask(asks).await) });
     }
 
-    /// Looks at every node's connection, one after another being made if need be.
-    pub(super) async fn link(&self, node: usize) -> Result<Arc<dyn Link>, ServerError> {
-        self.nodes[node].link().await
+    /// Looks for what makes a node unfit, on a new connection if need be, with a key of that name.
+    pub(super) async fn check(&self, node: usize, key: Arc<str>) -> Result<Vec<Finding>, ServerError> {
+        self.nodes[node].check(key).await
     }
 
     /// Waits until nothing is under way, at most so long. Says whether that was reached.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 
+use super::super::check::Finding;
 use super::super::config::Quarantine;
 use super::super::server::{Answer, Ask, Connected, Link, Server, ServerError};
 use super::breaker::Breaker;
@@ -123,12 +124,30 @@ impl Node {
         }
     }
 
-    /// The connection, also of a node that is left alone: for health checks, which may wait.
-    pub(super) async fn link(self: &Arc<Self>) -> Result<Arc<dyn Link>, ServerError> {
+    /// Looks for what makes the node unfit, also of one that is left alone: for health checks, which may wait. A connection
+    /// that turns out to have ended is made anew, once.
+    pub(super) async fn check(self: &Arc<Self>, key: Arc<str>) -> Result<Vec<Finding>, ServerError> {
+        let mut again = true;
+        loop {
+            let Up { link, generation } = self.link().await?;
+            match link.check(Arc::clone(&key)).await {
+                Err(error @ ServerError::Closed(_)) => {
+                    self.lost(generation, error.clone());
+                    if !std::mem::take(&mut again) {
+                        return Err(error);
+                    }
+                }
+                checked => return checked,
+            }
+        }
+    }
+
+    /// The connection, also of a node that is left alone.
+    async fn link(self: &Arc<Self>) -> Result<Up, ServerError> {
         let connected = {
             let mut state = self.state();
             match &state.up {
-                Some(up) => return Ok(Arc::clone(&up.link)),
+                Some(up) => return Ok(up.clone()),
                 None => self.connected(&mut state),
             }
         };
@@ -136,7 +155,7 @@ impl Node {
         let _ = connected.await;
         let state = self.state();
         match (&state.up, &state.failure) {
-            (Some(up), _) => Ok(Arc::clone(&up.link)),
+            (Some(up), _) => Ok(up.clone()),
             (None, failure) => Err(failure.clone().unwrap_or_else(not_connected)),
         }
     }
