@@ -89,7 +89,7 @@ pub enum InvalidConfig {
     /// A node asks for TLS without checking whom it talks to.
     #[error(
         "node {node} asks for TLS without verification: give a client with the certificate to trust instead, see \
-         `redis::Client::build_with_tls`"
+         `Client::build_with_tls`"
     )]
     UnverifiedTls {
         /// Which one, from 1.
