@@ -96,7 +96,7 @@ fn a_driver_is_named_in_its_adapters_folder_alone() {
         ("rusqlite::", "src/adapters/sqlite"),
         ("rslock::", "src/adapters/rslock"),
         // The engine is generic over its nodes.
-        ("redis::", "src/adapters/redlock/redis.rs"),
+        ("redis::", "src/adapters/redlock/redis_server.rs"),
     ];
     for (path, text) in rust_files("src") {
         for (driver, home) in drivers {
