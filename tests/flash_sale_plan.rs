@@ -180,13 +180,16 @@ fn what_is_not_compiled_in_yet_is_said_so() {
     for (line, words) in [
         ("--store postgres", "--store postgres is not compiled in"),
         ("--store mssql --store-url mssql://localhost", "--store mssql is not compiled in"),
-        (
-            "--store memory --processes 1 --lock redlock --redis redis://a --redis redis://b",
-            "--lock redlock is not compiled in",
-        ),
     ] {
         run_refused(line, words);
     }
+}
+
+#[cfg(not(feature = "redlock"))]
+#[test]
+fn redlock_names_its_feature_where_it_is_not_compiled_in() {
+    let line = "--store memory --processes 1 --lock redlock --redis redis://a --redis redis://b";
+    run_refused(line, "not compiled in: add --features redlock");
 }
 
 #[cfg(not(feature = "rslock"))]
