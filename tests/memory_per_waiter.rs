@@ -85,6 +85,7 @@ fn on_tokio(what: &str, seats: &'static [&'static str]) -> usize {
 #[test]
 fn ten_thousand_requests_that_wait_for_one_place_take_less_than_two_kib_each() {
     let _profiler = dhat::Profiler::builder().testing().build();
+    #[cfg_attr(not(feature = "tokio"), allow(unused_mut, reason = "without tokio there is nothing to add"))]
     let mut all = vec![in_virtual_time("a seat", ONE_SEAT), in_virtual_time("four seats", FOUR_SEATS)];
     #[cfg(feature = "tokio")]
     all.extend([on_tokio("a seat, a task of tokio", ONE_SEAT), on_tokio("four seats, a task of tokio", FOUR_SEATS)]);

@@ -204,7 +204,8 @@ impl Link for RedisLink {
             let token = LockToken::from_bytes([0; 16]);
             let asks = [
                 Ask::Acquire { keys: vec![Arc::clone(&key)], token, ttl: CHECK_TTL },
-                Ask::Extend { key: Arc::clone(&key), token, ttl: CHECK_TTL },
+                // For longer than it has, so that it is really extended.
+                Ask::Extend { key: Arc::clone(&key), token, ttl: CHECK_TTL * 2 },
                 Ask::Release { key, token },
             ];
             let answers = match link.ask(Arc::from(asks)).await {
