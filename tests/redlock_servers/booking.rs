@@ -93,10 +93,4 @@ async fn booking_goes_on_correctly_without_a_lock_when_two_of_three_servers_are_
     assert_eq!(refusal(hold(&other, "fay", &["B1"]).await), unavailable(&["B1"]));
     assert!(notes.count("failed the lock's store failed: no quorum of 3 nodes: ") > 0, "{:?}", notes.all());
     audit(&store);
-    // The lock is there again when they are back.
-    servers[0].restart().expect("it starts again");
-    servers[2].restart().expect("it starts again");
-    eventually("it locks again", async || attempt(&locks[0], "probe").await.is_ok()).await;
-    hold(&one, "gil", &["B2"]).await.expect("it is free");
-    audit(&store);
 }
