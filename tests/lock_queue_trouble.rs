@@ -186,6 +186,60 @@ fn a_lease_that_was_taken_away_is_known_to_be_lost_by_the_next_extension() {
 }
 
 #[test]
+fn an_extension_that_comes_with_the_deadline_comes_too_late() {
+    simulate(async |sim| {
+        let scene = Scene::new(&sim, default);
+        let guard = scene.take().await;
+        scene.lock.extending(Going::Hangs);
+        sim.sleep_for(seconds(2)).await;
+        scene.lock.extending(Going::Well);
+        scene.lock.way(millis(350));
+        sim.sleep_for(seconds(2)).await;
+        assert_eq!(scene.lock.calls().1, 2, "the second was granted, and answered after 3 s");
+        assert!(guard.is_lost());
+        scene.lock.way(millis(0));
+        assert_eq!((guard.release().await, scene.losses()), (Returned::Released(Released::Released), 1));
+    });
+}
+
+#[test]
+fn an_extension_that_a_release_has_overtaken_is_no_loss() {
+    simulate(async |sim| {
+        let scene = Scene::new(&sim, |builder| builder.tenure_max(seconds(3_600)).quiet_windows(false));
+        let guard = scene.take().await;
+        scene.lock.way(millis(100));
+        sim.sleep_for(millis(1_010)).await;
+        scene.lock.way(millis(0));
+        assert_eq!((scene.lock.calls().1, guard.release().await), (1, Returned::Released(Released::Released)));
+        let second = scene.take().await;
+        let third = scene.start(seconds(60));
+        sim.sleep_for(millis(500)).await;
+        assert_eq!((scene.losses(), second.is_lost()), (0, false));
+        assert_eq!(second.release().await, Returned::HandedOn);
+        assert!(third.answer().await.is_ok());
+        assert_eq!(scene.lock.calls().0, 2);
+    });
+}
+
+#[test]
+fn a_guard_lost_and_given_back_late_takes_nothing_from_the_next_holder() {
+    simulate(async |sim| {
+        let scene = Scene::new(&sim, |builder| builder.keep_alive_max(seconds(1)));
+        let lost = scene.take().await;
+        let second = scene.start(seconds(60));
+        lost.lost().await;
+        let second = second.answer().await.unwrap();
+        let third = scene.start(seconds(60));
+        sim.idle().await;
+        assert_eq!(lost.release().await, Returned::Released(Released::NotOwner));
+        sim.sleep_for(millis(20)).await;
+        assert_eq!(second.release().await, Returned::HandedOn);
+        assert!(third.answer().await.is_ok());
+        assert_eq!(scene.lock.calls().0, 2);
+    });
+}
+
+#[test]
 fn a_lease_that_cannot_be_extended_ends_with_its_ttl() {
     for going in [Going::Fails, Going::Hangs] {
         simulate(async |sim| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::crowd::{Process, foreign_turn};
-use common::far_lock::FarLock;
+use common::far_lock::{FarLock, key};
 use common::sim::{Sim, simulate};
 use common::world::{millis, seconds};
 use ticket_reservation::adapters::memory::MemoryLock;
@@ -119,7 +119,7 @@ fn those_who_lose_ask_rarely() {
     simulate(async |sim| {
         let shared = shared(&sim);
         let foreign = FarLock::on(&shared, &sim);
-        let _held = foreign.take_as_foreigner(&common::far_lock::key("gala"), seconds(60)).unwrap();
+        let _held = foreign.take_as_foreigner(&key("gala"), seconds(60)).unwrap();
         let process = Process::start(&sim, &shared, 1_000, millis(1), |builder| builder);
         sim.sleep(seconds(10)).await;
         let asked = process.lock.calls().0;
@@ -130,11 +130,85 @@ fn those_who_lose_ask_rarely() {
 #[test]
 fn a_lease_about_to_end_by_itself_is_asked_for_when_it_has() {
     simulate(async |sim| {
+        for number in 0..30 {
+            let shared = shared(&sim);
+            let foreign = FarLock::on(&shared, &sim);
+            let _never_released = foreign.take_as_foreigner(&key("gala"), millis(50 + number)).unwrap();
+            let (process, begun) = (Process::start(&sim, &shared, 1, millis(1), |builder| builder), sim.elapsed());
+            while process.turns() == 0 {
+                sim.sleep(Duration::from_micros(50)).await;
+            }
+            let late = sim.elapsed() - begun - millis(50 + number);
+            assert!(late <= Duration::from_micros(600), "{late:?} after the lease had ended");
+            process.stop().await;
+        }
+    });
+}
+
+#[test]
+fn after_its_tenure_a_process_lets_the_other_win() {
+    simulate(async |sim| {
         let shared = shared(&sim);
-        let foreign = FarLock::on(&shared, &sim);
-        let _held = foreign.take_as_foreigner(&common::far_lock::key("gala"), Duration::from_micros(600)).unwrap();
-        let process = Process::start(&sim, &shared, 1, millis(1), |builder| builder);
-        sim.sleep(Duration::from_micros(1_500)).await;
-        assert_eq!(process.turns(), 1);
+        let start = || Process::start(&sim, &shared, 20, millis(1), |builder| builder.quiet_windows(false));
+        let (first, second) = (start(), start());
+        sim.sleep(seconds(1)).await;
+        let (mut before, mut since, mut longest) = (first.turns(), sim.elapsed(), Duration::ZERO);
+        for _ in 0..10_000 {
+            sim.sleep(millis(1)).await;
+            if first.turns() != before {
+                (before, since) = (first.turns(), sim.elapsed());
+            }
+            longest = longest.max(sim.elapsed() - since);
+        }
+        assert!(longest <= millis(65), "it had no turn for {longest:?}, longer than one tenure of the other");
+        first.stop().await;
+        second.stop().await;
+    });
+}
+
+#[test]
+fn when_the_others_have_gone_rests_are_short_again() {
+    simulate(async |sim| {
+        let shared = shared(&sim);
+        let start = || Process::start(&sim, &shared, 20, millis(1), |builder| builder.quiet_windows(false));
+        let (stays, goes) = (start(), start());
+        sim.sleep(seconds(2)).await;
+        goes.stop().await;
+        sim.sleep(millis(100)).await;
+        let before = stays.turns();
+        sim.sleep(seconds(10)).await;
+        let turns = stays.turns() - before;
+        assert!(turns >= 9_500, "{turns} holds of 1 ms in 10 s");
+        stays.stop().await;
+    });
+}
+
+#[test]
+fn a_turn_of_others_begins_a_new_tenure() {
+    simulate(async |sim| {
+        let shared = shared(&sim);
+        let lock = FarLock::on(&shared, &sim);
+        let queue = lock.queue().tenure_max(millis(50)).build();
+        let first = queue.acquire(&key("gala"), seconds(1)).await.unwrap();
+        lock.way(millis(2));
+        drop(first);
+        let callers: Vec<_> = (0..5)
+            .map(|_| {
+                let (runtime, queue) = (sim.clone(), queue.clone());
+                sim.start(async move {
+                    let guard = queue.acquire(&key("gala"), seconds(1)).await.unwrap();
+                    runtime.sleep(millis(1)).await;
+                    let _ = guard.release().await;
+                })
+            })
+            .collect();
+        sim.sleep(millis(3)).await;
+        let theirs = lock.take_as_foreigner(&key("gala"), seconds(10)).unwrap();
+        sim.sleep(millis(100)).await;
+        lock.give_back(theirs);
+        for caller in callers {
+            caller.answer().await;
+        }
+        assert_eq!(lock.calls().2, 2, "the five need one lease");
     });
 }
