@@ -196,8 +196,11 @@ async fn state(store: &dyn Repository, event: &EventId) -> State {
     let mut reservations = Vec::new();
     for state in ReservationFilter::ALL.map(Some).into_iter().chain([None]) {
         for customer in [None, Some(id("ann")), Some(id("Bob"))] {
-            let query = ReservationQuery { event: event.clone(), customer, state, after: None, limit: PAGE_MAX };
-            reservations.push(format!("{:?}", store.reservations(&query).await.unwrap()));
+            for event in [Some(event.clone()), None] {
+                let customer = customer.clone();
+                let query = ReservationQuery { event, customer, state, after: None, limit: PAGE_MAX };
+                reservations.push(format!("{:?}", store.reservations(&query).await.unwrap()));
+            }
         }
     }
     let pools = PoolQuery { event: event.clone(), after: None, limit: PAGE_MAX };

@@ -40,7 +40,8 @@ impl RepositoryBench {
         let mut all: Vec<(u64, Reservation)> = Vec::new();
         loop {
             let after = all.last().map(|(_, reservation)| reservation.id);
-            let query = ReservationQuery { event: event.clone(), customer: None, state: None, after, limit: PAGE_MAX };
+            let query =
+                ReservationQuery { event: Some(event.clone()), customer: None, state: None, after, limit: PAGE_MAX };
             let page = self.repository.reservations(&query).await?;
             let Some((_, first)) = page.first() else { return Ok(all) };
             ensure!(

@@ -109,6 +109,8 @@ pub(crate) enum Fault {
     HidesFromTheSweeper,
     /// Ignores the customer of a query.
     IgnoresTheCustomer,
+    /// Lists the reservations of one event when those of all are asked for.
+    ForgetsOtherEvents,
 }
 
 /// Those that are planted in other processes too.

@@ -178,7 +178,11 @@ catches! {
     ];
     a_store_that_loses_holds: LosesHolds by ["processes::many_service_instances_sell_nothing_twice"];
     a_store_that_hides_from_the_sweeper: HidesFromTheSweeper by ["lapsed::all_events_are_listed_for_the_sweeper"];
-    a_store_that_ignores_the_customer: IgnoresTheCustomer by ["queries::reservations_are_listed_by_event_and_customer"];
+    a_store_that_ignores_the_customer: IgnoresTheCustomer by [
+        "queries::reservations_are_listed_by_event_and_customer",
+        "queries::reservations_are_listed_over_all_events",
+    ];
+    a_store_that_forgets_other_events: ForgetsOtherEvents by ["queries::reservations_are_listed_over_all_events"];
 }
 
 /// The instances commit two at a time, each on what it had read before the other one wrote: whatever the scheduler does.
