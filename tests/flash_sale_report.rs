@@ -95,10 +95,28 @@ fn the_page_has_the_figures_the_verdict_and_the_command() {
     let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
     let bookings = format!("<tr><th scope=\"row\">Bookings</th><td>{}</td></tr>", report["bookings"]);
     let command = "-- --standing 30 --processes 1 --buyers 60 --store memory --pay-ms 0 --seed 4<";
-    for words in [bookings.as_str(), command, "Audit passed", "Riethsporthalle Erfurt", "p99"] {
+    let plain = page.replace("</span> <span>", " ").replace("</span></code>", "<");
+    assert!(plain.contains(command), "{command}");
+    assert!(page.contains("<span>--pay-ms 0</span> <span>--seed 4</span>"), "each argument is kept on one line");
+    for words in [bookings.as_str(), "Audit passed", "Riethsporthalle Erfurt", "p99"] {
         assert!(page.contains(words), "{words}");
     }
     assert_eq!(seats(&page).iter().filter(|seat| seat.class == "p1").count() as u64, report["places_sold"]);
+}
+
+#[test]
+fn what_is_left_over_counts_the_standing_places_too() {
+    let (run, page) = reported(&format!("{MEMORY} --demand hot-pool --standing 1000 --json"));
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let left = 1_000 - report["standing_sold"].as_u64().expect("a number");
+    assert!(page.contains(&format!("Left over <b>1,252 + {left}</b>")), "{left} standing places are left");
+    assert!(page.contains("Figures: seats + standing places"));
+}
+
+#[test]
+fn refusals_are_said_in_words() {
+    let (_, page) = reported(&format!("{MEMORY} --demand hot-pool --standing 10"));
+    assert!(page.contains("title=\"insufficient\">Not enough standing places left</th>"), "{page}");
 }
 
 #[test]

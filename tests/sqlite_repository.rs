@@ -443,7 +443,7 @@ async fn lists_come_in_pages_ordered_by_id() {
     query.area = Some(AreaId::new("B").unwrap());
     assert_eq!(ids(f.repository.tickets(&query).await.unwrap()), ["t5"]);
 
-    let mut query = ReservationQuery { event: event_id(), customer: None, state: None, after: None, limit: 4 };
+    let mut query = ReservationQuery { event: Some(event_id()), customer: None, state: None, after: None, limit: 4 };
     let ids = |page: Vec<(u64, Reservation)>| page.iter().map(|(_, found)| found.id).collect::<Vec<_>>();
     assert_eq!(ids(f.repository.reservations(&query).await.unwrap()), [0, 1, 2, 3].map(reservation_id));
     query.after = Some(reservation_id(3));

@@ -128,9 +128,9 @@ pub(crate) enum StoreKind {
     Memory,
     /// In a file shared by the processes
     Sqlite,
-    /// In a PostgreSQL database
+    /// In a PostgreSQL database: not compiled in yet
     Postgres,
-    /// In a SQL Server database
+    /// In a SQL Server database: not compiled in yet
     Mssql,
 }
 

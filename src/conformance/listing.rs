@@ -36,7 +36,7 @@ impl RepositoryBench {
     }
 
     pub(super) async fn reservations(&self, event: &EventId) -> Result<Vec<(u64, Reservation)>, Failure> {
-        let event = event.clone();
+        let event = Some(event.clone());
         self.reservations_of(ReservationQuery { event, customer: None, state: None, after: None, limit: PAGE_MAX })
             .await
     }

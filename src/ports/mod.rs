@@ -17,7 +17,7 @@ pub use lock::{Attempt, Extended, InvalidLockKey, Lease, Lock, LockError, LockKe
 pub use observer::{NoObserver, Observation, Observer, Reply};
 pub use queries::{
     AreaAvailability, Availability, Change, PAGE_MAX, PoolAvailability, PoolQuery, ReservationFilter, ReservationQuery,
-    Sequence, TicketQuery,
+    Sequence, TicketQuery, TotalAvailability,
 };
 pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, Purged, Repository, Write};
 pub use runtime::{BoxFuture, Clock, Runtime, RuntimeExt};

@@ -41,8 +41,8 @@ pub struct PoolQuery {
 /// Which reservations to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReservationQuery {
-    /// The event.
-    pub event: EventId,
+    /// Only reservations of this event; `None` lists those of all events, as a page of one customer's bookings shows them.
+    pub event: Option<EventId>,
     /// Only reservations of this customer.
     pub customer: Option<CustomerId>,
     /// Only reservations of which this has become.
@@ -79,7 +79,7 @@ impl ReservationFilter {
     #[doc = doc_on_sale!()]
     #[doc = doc_held!()]
     /// let held = service.repository().reservations(&ReservationQuery {
-    ///     event: event.clone(), customer: Some(alice), state: None, after: None, limit: 10,
+    ///     event: Some(event), customer: Some(alice), state: None, after: None, limit: 10,
     /// }).await?;
     /// let (_, reservation) = &held[0];
     /// assert_eq!(ReservationFilter::of(reservation, reservation.held_at), ReservationFilter::Held);
@@ -107,6 +107,55 @@ pub struct Availability {
     pub areas: Vec<AreaAvailability>,
     /// Its pools, in ascending order of their ids.
     pub pools: Vec<PoolAvailability>,
+}
+
+/// The places of a whole event, numbered and in pools. The four parts add up to `places`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct TotalAvailability {
+    /// How many places it has.
+    pub places: u64,
+    /// How many of them anyone may hold.
+    pub available: u64,
+    /// How many are held.
+    pub held: u64,
+    /// How many are sold.
+    pub booked: u64,
+    /// How many are off sale. Those of pools never are.
+    pub blocked: u64,
+}
+
+impl Availability {
+    /// How much of the whole event is free.
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_held!()]
+    /// let total = service.repository().availability(&event).await?.total();
+    /// assert_eq!((total.places, total.available, total.held), (204, 202, 2));
+    #[doc = doc_end!()]
+    /// ```
+    #[must_use]
+    pub fn total(&self) -> TotalAvailability {
+        let mut total = TotalAvailability::default();
+        for area in &self.areas {
+            total.add(area.tickets, area.available, area.held, area.booked);
+            total.blocked = total.blocked.saturating_add(area.blocked);
+        }
+        for pool in &self.pools {
+            total.add(pool.capacity.into(), pool.available.into(), pool.held.into(), pool.booked.into());
+        }
+        total
+    }
+}
+
+impl TotalAvailability {
+    fn add(&mut self, places: u64, available: u64, held: u64, booked: u64) {
+        self.places = self.places.saturating_add(places);
+        self.available = self.available.saturating_add(available);
+        self.held = self.held.saturating_add(held);
+        self.booked = self.booked.saturating_add(booked);
+    }
 }
 
 /// The numbered places of one area. The four parts add up to `tickets`.

@@ -281,7 +281,7 @@ pub trait Repository: Send + Sync + fmt::Debug {
     #[doc = doc_on_sale!()]
     #[doc = doc_held!()]
     /// let state = Some(ReservationFilter::Held);
-    /// let query = ReservationQuery { event, customer: Some(alice), state, after: None, limit: 100 };
+    /// let query = ReservationQuery { event: Some(event), customer: Some(alice), state, after: None, limit: 100 };
     /// let page = service.repository().reservations(&query).await?;
     /// assert_eq!(page[0].1.id, reservation);
     #[doc = doc_end!()]

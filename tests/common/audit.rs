@@ -24,7 +24,7 @@ pub(crate) fn all_pools(store: &MemoryRepository) -> HashMap<PoolId, Pool> {
 }
 
 pub(crate) fn all_reservations(store: &MemoryRepository) -> HashMap<ReservationId, Reservation> {
-    let query = ReservationQuery { event: event(), customer: None, state: None, after: None, limit: PAGE_MAX };
+    let query = ReservationQuery { event: Some(event()), customer: None, state: None, after: None, limit: PAGE_MAX };
     let rows = store.reservations(&query).now_or_never().unwrap().unwrap();
     rows.into_iter().map(|(_, reservation)| (reservation.id, reservation)).collect()
 }

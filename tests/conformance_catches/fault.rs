@@ -129,6 +129,8 @@ pub(crate) enum Fault {
     FoldsAreas,
     /// Begins a page of tickets after all names that differ from the last one in case alone.
     FoldsCursors,
+    /// Lists the reservations of one event when those of all are asked for.
+    ForgetsOtherEvents,
 }
 
 /// Those that are planted in other processes too.

@@ -194,7 +194,11 @@ catches! {
     ];
     a_store_that_compares_areas_without_case: FoldsAreas by ["names::names_that_look_alike_are_looked_for_apart"];
     a_store_that_compares_cursors_without_case: FoldsCursors by ["names::names_that_look_alike_are_looked_for_apart"];
-    a_store_that_ignores_the_customer: IgnoresTheCustomer by ["queries::reservations_are_listed_by_event_and_customer"];
+    a_store_that_ignores_the_customer: IgnoresTheCustomer by [
+        "queries::reservations_are_listed_by_event_and_customer",
+        "queries::reservations_are_listed_over_all_events",
+    ];
+    a_store_that_forgets_other_events: ForgetsOtherEvents by ["queries::reservations_are_listed_over_all_events"];
     a_store_that_forgets_what_was_given_back: ForgetsWhatWasGivenBack by [
         "differential::random_commands_are_answered_as_the_rules_say",
         "differential::random_commands_leave_what_the_rules_leave",

@@ -58,7 +58,7 @@ impl World {
         let query = PoolQuery { event: event.clone(), after: None, limit: PAGE_MAX };
         let pools = at_once(self.repository.pools(&query)).expect(of);
         let query =
-            ReservationQuery { event: event.clone(), customer: None, state: None, after: None, limit: PAGE_MAX };
+            ReservationQuery { event: Some(event.clone()), customer: None, state: None, after: None, limit: PAGE_MAX };
         let reservations = at_once(self.repository.reservations(&query)).expect(of);
         Rows {
             tickets: tickets.into_iter().map(|(id, _, ticket)| (id, ticket)).collect(),

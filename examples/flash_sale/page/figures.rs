@@ -35,6 +35,25 @@ pub(super) fn tiles(page: &Page<'_>) -> String {
     format!("<dl class=\"tiles\" aria-label=\"Key figures\">\n{tiles}</dl>\n")
 }
 
+/// What a refusal of this kind means to a reader. [`Rejection::kind`](ticket_reservation::domain::Rejection::kind) has the
+/// names.
+fn in_words(kind: &str) -> String {
+    let words = match kind {
+        "unavailable" => "Seats already taken",
+        "insufficient" => "Not enough standing places left",
+        "no_neighbours" => "No seats side by side left",
+        "limit_reached" => "Over the limit per customer",
+        "hold_expired" => "Paid after the hold had ended",
+        "not_on_sale" => "Not on sale",
+        "contended" => "Others were in the way",
+        "overloaded" => "Too many were waiting",
+        "deadline_passed" => "Waited too long",
+        "shutting_down" => "The process was shutting down",
+        other => return other.replace('_', " "),
+    };
+    words.to_owned()
+}
+
 /// Refusals by kind.
 pub(super) fn refusals(page: &Page<'_>) -> String {
     let rejected = &page.report.rejected;
@@ -45,8 +64,9 @@ pub(super) fn refusals(page: &Page<'_>) -> String {
     let row = |(kind, count): (&String, &u64)| {
         let share = rounded(100.0 * *count as f64 / most as f64, 1);
         format!(
-            "<tr><th scope=\"row\">{}</th><td class=\"meter\"><span style=\"width:{share}%\"></span></td><td>{}</td></tr>\n",
-            Text(&kind.replace('_', " ")),
+            "<tr><th scope=\"row\" title=\"{}\">{}</th><td class=\"meter\"><span style=\"width:{share}%\"></span></td><td>{}</td></tr>\n",
+            Text(kind),
+            Text(&in_words(kind)),
             grouped(*count)
         )
     };

@@ -191,7 +191,13 @@ fn legend(page: &Page<'_>, disputed: usize) -> String {
         (1..=page.sale.processes).map(|it| (Some(it), (0, 0))).collect();
     sold.seats.values().for_each(|seat| by_worker.entry(seat.worker).or_default().0 += 1);
     sold.standing.iter().for_each(|it| by_worker.entry(it.worker).or_default().1 += it.places);
-    let free = page.report.places.saturating_sub(sold.seats.len()) as u64;
+    let seats_left = page.report.places.saturating_sub(sold.seats.len()) as u64;
+    let standing_sold: u64 = sold.standing.iter().map(|it| it.places).sum();
+    let standing_left = u64::from(page.sale.hall.standing).saturating_sub(standing_sold);
+    let count = |seats: u64, standing: u64| {
+        let more = if standing > 0 { format!(" + {}", grouped(standing)) } else { String::new() };
+        grouped(seats) + &more
+    };
     let item =
         |class: &str, name: &str, what: String| format!("<li>{}{name} <b>{what}</b></li>\n", palette::swatch(class));
     let mut list = String::new();
@@ -203,14 +209,13 @@ fn legend(page: &Page<'_>, disputed: usize) -> String {
             Some(worker) if page.audited.killed.contains(&worker) => format!("Process {worker} (killed)"),
             Some(worker) => format!("Process {worker}"),
         };
-        let more = if standing > 0 { format!(" + {}", grouped(standing)) } else { String::new() };
-        list += &item(&palette::class(worker), &name, grouped(seats) + &more);
+        list += &item(&palette::class(worker), &name, count(seats, standing));
     }
-    list += &item("free", "Left over", grouped(free));
+    list += &item("free", "Left over", count(seats_left, standing_left));
     if disputed > 0 {
         list += &item("free disputed", "Store and logs disagree", grouped(disputed as u64));
     }
-    let unit = if sold.standing.is_empty() { "seats" } else { "seats + standing places" };
+    let unit = if page.sale.hall.standing == 0 && standing_sold == 0 { "seats" } else { "seats + standing places" };
     format!(
         "<ul class=\"legend\" aria-label=\"Colours, with {unit} of each\">\n{list}</ul>\n<p class=\"note unit\">Figures: {unit}</p>\n"
     )

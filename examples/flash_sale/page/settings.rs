@@ -48,23 +48,26 @@ pub(super) fn card(page: &Page<'_>) -> String {
     ];
     let items: String =
         settings.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n")).collect();
+    let command: Vec<String> = command(sale).iter().map(|part| format!("<span>{}</span>", Text(part))).collect();
     format!(
         "<section class=\"card half\" aria-labelledby=\"settings\">\n<h2 id=\"settings\">Settings</h2>\n\
          <dl class=\"settings\">\n{items}</dl>\n\
          <p class=\"note\">The same buyers again; who of them comes first is up to the machine.</p>\n\
          <pre tabindex=\"0\" aria-label=\"The command that repeats the sale\"><code>{}</code></pre>\n</section>\n",
-        Text(&command(sale))
+        command.join(" ")
     )
 }
 
-/// What one types to hold the sale again: what is not as by default. A store's address may have a password in it.
-fn command(sale: &Sale) -> String {
+/// What one types to hold the sale again: what is not as by default, each part to be kept on one line. A store's address may
+/// have a password in it.
+fn command(sale: &Sale) -> Vec<String> {
     let features = if sale.lock.is_on_redis() { format!("sqlite,{}", name(sale.lock)) } else { "sqlite".to_owned() };
-    let mut line = format!("cargo run --release --features {features} --example flash_sale --");
-    let Some(usual) = args::defaults() else { return line };
+    let cargo = ["cargo run", "--release", &format!("--features {features}"), "--example flash_sale", "--"];
+    let mut parts: Vec<String> = cargo.map(str::to_owned).to_vec();
+    let Some(usual) = args::defaults() else { return parts };
     let mut add = |differs: bool, flag: &str, value: String| {
         if differs {
-            line += &format!(" --{flag} {value}");
+            parts.push(format!("--{flag} {value}"));
         }
     };
     add(sale.plan.is_some(), "plan", sale.plan.as_deref().map(quoted).unwrap_or_default());
@@ -84,7 +87,7 @@ fn command(sale: &Sale) -> String {
     add(sale.kill_workers != usual.kill_workers, "kill-workers", sale.kill_workers.to_string());
     add(true, "seed", sale.seed.to_string());
     if !sale.combining {
-        line += " --no-combining";
+        parts.push("--no-combining".to_owned());
     }
-    line
+    parts
 }

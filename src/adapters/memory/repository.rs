@@ -7,9 +7,9 @@ use async_trait::async_trait;
 
 use super::availability::availability;
 use super::load::load;
-use super::tables::Tables;
+use super::tables::{EventTables, Tables};
 use crate::adapters::SystemClock;
-use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
+use crate::domain::{CustomerId, EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
     Availability, Change, ChangesError, Clock, Group, GroupOutcome, LoadRequest, PAGE_MAX, PoolQuery, Purged,
     Repository, ReservationFilter, ReservationQuery, Sequence, StoreError, TicketQuery,
@@ -125,7 +125,6 @@ impl Repository for MemoryRepository {
 
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
         let tables = self.tables();
-        let Some(event) = tables.events.get(&query.event) else { return Ok(Vec::new()) };
         let limit = query.limit.min(PAGE_MAX);
         let clock = self.clock.unix_time();
         let is_wanted = |reservation: &Reservation| {
@@ -135,21 +134,14 @@ impl Repository for MemoryRepository {
             let row = tables.reservations.get(id).filter(|row| is_wanted(&row.content))?;
             Some((row.version, row.content.clone()))
         };
-        Ok(match &query.customer {
-            Some(customer) => {
-                let first = query.after.unwrap_or_else(|| uuid::Uuid::nil().into());
-                event
-                    .reservations_by_customer
-                    .range((customer.clone(), first)..)
-                    .take_while(|(of, _)| of == customer)
-                    .map(|(_, id)| id)
-                    .filter(|id| Some(**id) != query.after)
-                    .filter_map(row)
-                    .take(limit)
-                    .collect()
-            }
-            None => event.reservations.range(after(query.after.as_ref())).filter_map(row).take(limit).collect(),
-        })
+        let of = |event| listed(event, query.customer.as_ref(), query.after).filter_map(row).take(limit);
+        if let Some(event) = &query.event {
+            return Ok(tables.events.get(event).map(of).into_iter().flatten().collect());
+        }
+        let mut found: Vec<(u64, Reservation)> = tables.events.values().flat_map(of).collect();
+        found.sort_unstable_by_key(|(_, reservation)| reservation.id);
+        found.truncate(limit);
+        Ok(found)
     }
 
     async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
@@ -178,4 +170,17 @@ impl Repository for MemoryRepository {
 
 fn after<T>(last: Option<&T>) -> (Bound<&T>, Bound<&T>) {
     (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
+}
+
+/// The reservations of an event, or of one of its customers, after this one, in the order of their ids.
+fn listed<'t>(
+    event: &'t EventTables,
+    customer: Option<&'t CustomerId>,
+    last: Option<ReservationId>,
+) -> Box<dyn Iterator<Item = &'t ReservationId> + 't> {
+    let Some(customer) = customer else { return Box::new(event.reservations.range(after(last.as_ref()))) };
+    let first = last.unwrap_or_else(|| uuid::Uuid::nil().into());
+    let of_customer = event.reservations_by_customer.range((customer.clone(), first)..);
+    let ids = of_customer.take_while(move |(of, _)| of == customer).map(|(_, id)| id);
+    Box::new(ids.filter(move |id| Some(**id) != last))
 }

@@ -13,7 +13,7 @@ pub(super) const AREAS: &str = "SELECT area_id, count(*),
         count(*) FILTER (WHERE held_until > ?2),
         count(*) FILTER (WHERE state = 'booked'),
         count(*) FILTER (WHERE state = 'blocked')
-    FROM ticket INDEXED BY ticket_by_place WHERE event_id = ?1 GROUP BY area_id";
+    FROM ticket INDEXED BY ticket_by_place WHERE event_id = ?1 GROUP BY area_id ORDER BY area_id";
 
 /// Each pool, and how many places of it expired holds still count in.
 pub(super) const POOLS: &str = "SELECT pool_id, capacity, held, booked,

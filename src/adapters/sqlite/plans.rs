@@ -37,17 +37,22 @@ fn lists_are_read_from_an_index_in_order() {
         ),
         (
             LAPSED_OF_CUSTOMER,
-            "SEARCH reservation USING COVERING INDEX reservation_by_customer (event_id=? AND customer_id=? AND held_until<?)",
+            "SEARCH reservation USING COVERING INDEX reservation_by_customer (customer_id=? AND event_id=? AND held_until<?)",
         ),
         (queries::LAPSED, "SEARCH reservation USING INDEX reservation_by_deadline (held_until<?)"),
         (LINES, "SEARCH reservation_line USING PRIMARY KEY (reservation_id=?)"),
         (&free_sql(), "SEARCH ticket USING INDEX ticket_by_place (event_id=? AND area_id=?)"),
         (&tickets_sql(false, true), "SEARCH ticket USING PRIMARY KEY (event_id=? AND ticket_id>?)"),
+        (
+            &tickets_sql(true, true),
+            "SEARCH ticket USING INDEX ticket_by_area (event_id=? AND area_id=? AND ticket_id>?)",
+        ),
         (&pools_sql(), "SEARCH pool USING PRIMARY KEY (event_id=? AND pool_id>?)"),
         (
-            &reservations_sql(false, Some(ReservationFilter::Expired)),
+            &reservations_sql(true, false, Some(ReservationFilter::Expired)),
             "SEARCH reservation USING INDEX reservation_by_event (event_id=? AND reservation_id>?)",
         ),
+        (&reservations_sql(false, false, None), "SEARCH reservation USING PRIMARY KEY (reservation_id>?)"),
         (&feed::page_sql(), "SEARCH change USING PRIMARY KEY (event_id=? AND sequence>?)"),
         (AREAS, "SEARCH ticket USING INDEX ticket_by_place (event_id=?)"),
         (OLDEST_CHANGES, "SEARCH change USING PRIMARY KEY (event_id=?)"),
@@ -62,10 +67,13 @@ fn lists_are_read_from_an_index_in_order() {
 fn what_is_sorted_or_deleted_is_found_by_an_index_first() {
     let connection = empty();
     for (sql, expected) in [
-        (tickets_sql(true, false), "SEARCH ticket USING INDEX ticket_by_place (event_id=? AND area_id=?)"),
         (
-            reservations_sql(true, None),
-            "SEARCH reservation USING INDEX reservation_by_customer (event_id=? AND customer_id=?)",
+            reservations_sql(true, true, None),
+            "SEARCH reservation USING INDEX reservation_by_customer (customer_id=? AND event_id=?)",
+        ),
+        (
+            reservations_sql(false, true, Some(ReservationFilter::Booked)),
+            "SEARCH reservation USING INDEX reservation_by_customer (customer_id=?)",
         ),
         (POOLS.to_owned(), "SEARCH pool USING PRIMARY KEY (event_id=?)"),
         (DELETE_OPERATIONS.to_owned(), "SEARCH operation USING PRIMARY KEY (operation_id=?)"),
@@ -77,16 +85,22 @@ fn what_is_sorted_or_deleted_is_found_by_an_index_first() {
 }
 
 #[test]
-fn selling_a_ticket_does_not_touch_its_index() {
+fn selling_a_ticket_does_not_touch_its_indices() {
     let connection = empty();
-    let indexed: Vec<String> = connection
-        .prepare("SELECT name FROM pragma_index_info('ticket_by_place')")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .collect::<Result<_, _>>()
+    let mut indexed = connection
+        .prepare(
+            "SELECT index_of.name || ': ' || column_of.name
+             FROM pragma_index_list('ticket') AS index_of, pragma_index_info(index_of.name) AS column_of
+             WHERE index_of.origin = 'c' ORDER BY index_of.name, column_of.seqno",
+        )
         .unwrap();
-    assert_eq!(indexed, ["event_id", "area_id", "row_rank", "place_number"]);
+    let indexed: Vec<String> = indexed.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    let columns = |index: &str, columns: &[&str]| columns.iter().map(|it| format!("{index}: {it}")).collect::<Vec<_>>();
+    let expected = [
+        columns("ticket_by_area", &["event_id", "area_id", "ticket_id"]),
+        columns("ticket_by_place", &["event_id", "area_id", "row_rank", "place_number"]),
+    ];
+    assert_eq!(indexed, expected.concat());
 }
 
 #[test]

@@ -10,8 +10,7 @@ use crate::ports::{PAGE_MAX, PoolQuery, ReservationFilter, ReservationQuery, Tic
 
 /// Tickets of an event, or of one area of it, by id.
 pub(super) fn tickets_sql(of_area: bool, only_available: bool) -> String {
-    // An area is a small part of a large event: its tickets are found by their places, and sorted.
-    let (index, area) = if of_area { ("INDEXED BY ticket_by_place", "AND area_id = ?4") } else { ("", "") };
+    let (index, area) = if of_area { ("INDEXED BY ticket_by_area", "AND area_id = ?4") } else { ("", "") };
     format!(
         "SELECT ticket_id, version, {} FROM ticket {index}
          WHERE event_id = ?1 AND ticket_id > ?2 {area} {available} ORDER BY ticket_id LIMIT ?3",
@@ -28,15 +27,21 @@ pub(super) fn pools_sql() -> String {
     )
 }
 
-/// Reservations of an event, or of one of its customers, by id.
-pub(super) fn reservations_sql(of_customer: bool, state: Option<ReservationFilter>) -> String {
-    // A customer has few reservations, in the order of their deadlines: they are sorted. An event's are in order.
-    let (index, customer) =
-        if of_customer { ("reservation_by_customer", "AND customer_id = ?4") } else { ("reservation_by_event", "") };
+/// Reservations of an event or of all, of a customer or of all, by id.
+pub(super) fn reservations_sql(of_event: bool, of_customer: bool, state: Option<ReservationFilter>) -> String {
+    // A customer has few reservations, in the order of their deadlines: they are sorted. An event's are in order. None is
+    // found by its state, which changes: every confirmation would move a row of one more index.
+    let index = match (of_event, of_customer) {
+        (_, true) => "INDEXED BY reservation_by_customer",
+        (true, false) => "INDEXED BY reservation_by_event",
+        (false, false) => "",
+    };
     format!(
-        "SELECT reservation_id, version, {} FROM reservation INDEXED BY {index}
-         WHERE event_id = ?1 AND reservation_id > ?2 {customer} {state} ORDER BY reservation_id LIMIT ?3",
+        "SELECT reservation_id, version, {} FROM reservation {index}
+         WHERE reservation_id > ?2 {event} {customer} {state} ORDER BY reservation_id LIMIT ?3",
         rows::RESERVATION,
+        event = if of_event { "AND event_id = ?1" } else { "" },
+        customer = if of_customer { "AND customer_id = ?4" } else { "" },
         state = match state {
             None => "",
             Some(ReservationFilter::Held) => "AND held_until > ?5",
@@ -101,8 +106,11 @@ impl Store<'_> {
 
     fn reservations_in_transaction(&mut self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, Fault> {
         let now = self.clock.unix_time();
-        let mut statement = prepare(self.connection, &reservations_sql(query.customer.is_some(), query.state))?;
-        statement.raw_bind_parameter(1, query.event.as_str())?;
+        let sql = reservations_sql(query.event.is_some(), query.customer.is_some(), query.state);
+        let mut statement = prepare(self.connection, &sql)?;
+        if let Some(event) = &query.event {
+            statement.raw_bind_parameter(1, event.as_str())?;
+        }
         // Every blob comes after the empty one.
         let after = query.after.as_ref().map_or(&[][..], |id| id.as_uuid().as_bytes());
         statement.raw_bind_parameter(2, after)?;

@@ -49,8 +49,9 @@ CREATE TABLE ticket (
     )
 ) STRICT, WITHOUT ROWID;
 
--- Only columns that never change: selling a ticket does not touch it.
+-- Only columns that never change: selling a ticket does not touch them.
 CREATE INDEX ticket_by_place ON ticket (event_id, area_id, row_rank, place_number);
+CREATE INDEX ticket_by_area ON ticket (event_id, area_id, ticket_id);
 
 CREATE TABLE pool (
     event_id   TEXT    NOT NULL REFERENCES event (event_id),
@@ -97,7 +98,7 @@ CREATE TABLE reservation (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX reservation_by_event ON reservation (event_id, reservation_id);
-CREATE INDEX reservation_by_customer ON reservation (event_id, customer_id, held_until, reservation_id);
+CREATE INDEX reservation_by_customer ON reservation (customer_id, event_id, held_until, reservation_id);
 CREATE INDEX reservation_by_deadline ON reservation (held_until) WHERE held_until IS NOT NULL;
 
 -- What a reservation consists of, in order; never changes, except that the deadline of a hold is repeated in its pool

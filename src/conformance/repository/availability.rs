@@ -155,7 +155,7 @@ pub(super) async fn reservations_are_listed_by_what_has_become_of_them(bench: &R
             for limit in [1, 2, PAGE_MAX] {
                 let mut found: Vec<ReservationId> = Vec::new();
                 loop {
-                    let (event, customer, after) = (event.clone(), customer.clone(), found.last().copied());
+                    let (event, customer, after) = (Some(event.clone()), customer.clone(), found.last().copied());
                     let query = ReservationQuery { event, customer, state: Some(state), after, limit };
                     let page = bench.repository.reservations(&query).await?;
                     ensure!(page.len() <= limit, "a page of {} reservations, and {limit} are the limit", page.len());

@@ -104,6 +104,7 @@ const CASES: &[Case<RepositoryBench>] = cases![
         tickets_are_listed_in_order_page_by_page,
         pools_are_listed_in_order_page_by_page,
         reservations_are_listed_by_event_and_customer,
+        reservations_are_listed_over_all_events,
         lists_are_of_one_event,
         unknown_events_have_nothing,
     }

@@ -26,7 +26,7 @@ pub(super) async fn a_page_of_nothing_is_empty(bench: &RepositoryBench) -> Check
     let pools = PoolQuery { event: event.clone(), after: None, limit: 0 };
     ensure_eq!(bench.repository.pools(&pools).await?, Vec::new(), "no pools at most");
     for customer in [None, Some(customer_id("ada"))] {
-        let query = ReservationQuery { event: event.clone(), customer, state: None, after: None, limit: 0 };
+        let query = ReservationQuery { event: Some(event.clone()), customer, state: None, after: None, limit: 0 };
         ensure_eq!(bench.repository.reservations(&query).await?, Vec::new(), "no reservations at most");
     }
     ensure_eq!(bench.repository.changes(&event, 0, 0).await?, Vec::new(), "no changes at most");
@@ -50,7 +50,7 @@ pub(super) async fn a_page_is_never_longer_than_the_longest(bench: &RepositoryBe
     for limit in [PAGE_MAX, PAGE_MAX + 1, usize::MAX] {
         let tickets = TicketQuery { event: event.clone(), area: None, only_available: false, after: None, limit };
         ensure_eq!(bench.repository.tickets(&tickets).await?.len(), PAGE_MAX, "tickets of a page of {limit}");
-        let query = ReservationQuery { event: event.clone(), customer: None, state: None, after: None, limit };
+        let query = ReservationQuery { event: Some(event.clone()), customer: None, state: None, after: None, limit };
         ensure_eq!(bench.repository.reservations(&query).await?.len(), PAGE_MAX, "reservations of a page of {limit}");
         let changes = bench.repository.changes(&event, 0, limit).await?;
         ensure_eq!(changes.len(), PAGE_MAX, "changes of a page of {limit}");

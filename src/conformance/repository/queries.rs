@@ -6,7 +6,7 @@ use crate::conformance::check::{Checked, ensure, ensure_eq};
 use crate::domain::{
     CustomerId, Pool, PoolId, Record, RecordKey, ReservationId, ReservationState, Ticket, TicketId, TicketState,
 };
-use crate::ports::{PAGE_MAX, PoolQuery, ReservationQuery, RuntimeExt, TicketQuery};
+use crate::ports::{PAGE_MAX, PoolQuery, ReservationFilter, ReservationQuery, RuntimeExt, TicketQuery};
 
 pub(super) async fn tickets_are_listed_in_order_page_by_page(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
@@ -109,8 +109,13 @@ pub(super) async fn reservations_are_listed_by_event_and_customer(bench: &Reposi
             let mut found: Vec<ReservationId> = Vec::new();
             loop {
                 let after = found.last().copied();
-                let query =
-                    ReservationQuery { event: here.clone(), customer: customer.clone(), state: None, after, limit };
+                let query = ReservationQuery {
+                    event: Some(here.clone()),
+                    customer: customer.clone(),
+                    state: None,
+                    after,
+                    limit,
+                };
                 let page = bench.repository.reservations(&query).await?;
                 ensure!(page.len() <= limit, "a page of {} reservations, and {limit} are the limit", page.len());
                 if page.is_empty() {
@@ -125,6 +130,51 @@ pub(super) async fn reservations_are_listed_by_event_and_customer(bench: &Reposi
                 ensure!(found.len() <= wanted.len(), "more reservations of {customer:?} than there are");
             }
             ensure_eq!(found, wanted, "the reservations of {customer:?}, {limit} a page");
+        }
+    }
+    Ok(())
+}
+
+/// What a customer has in all events is one list, in the order of the ids; and so is what everybody has.
+pub(super) async fn reservations_are_listed_over_all_events(bench: &RepositoryBench) -> Checked {
+    let events = ["there", "here", "elsewhere"].map(event_id);
+    for event in &events {
+        bench.stage(event, 1, &[("floor", 100)], None).await?;
+    }
+    let mut all: Vec<(ReservationId, CustomerId, ReservationFilter)> = Vec::new();
+    for n in 0..24 {
+        let (id, event) = (bench.runtime.reservation_id(), &events[n % 3]);
+        let customer = if n % 4 == 0 { "ada" } else { "grace" };
+        let (state, filter) = match n % 5 {
+            0 | 1 => (ReservationState::Released, ReservationFilter::Released),
+            _ => (ReservationState::Booked, ReservationFilter::Booked),
+        };
+        let record = reservation(id, event, customer, lines(&[], &[("floor", 1)]), state);
+        bench.put(event, vec![(RecordKey::Reservation(id), record)]).await?;
+        all.push((id, customer_id(customer), filter));
+    }
+    all.sort_unstable_by_key(|(id, ..)| *id.as_uuid().as_bytes());
+    for customer in [Some("ada"), Some("grace"), Some("nobody"), None].map(|customer| customer.map(customer_id)) {
+        for state in [None, Some(ReservationFilter::Booked)] {
+            let is_wanted = |(_, of, filter): &&(ReservationId, CustomerId, ReservationFilter)| {
+                customer.as_ref().is_none_or(|customer| customer == of) && state.is_none_or(|state| state == *filter)
+            };
+            let wanted: Vec<ReservationId> = all.iter().filter(is_wanted).map(|(id, ..)| *id).collect();
+            for limit in [1, 4, PAGE_MAX] {
+                let mut found: Vec<ReservationId> = Vec::new();
+                loop {
+                    let after = found.last().copied();
+                    let query = ReservationQuery { event: None, customer: customer.clone(), state, after, limit };
+                    let page = bench.repository.reservations(&query).await?;
+                    ensure!(page.len() <= limit, "a page of {} reservations, and {limit} are the limit", page.len());
+                    if page.is_empty() {
+                        break;
+                    }
+                    found.extend(page.into_iter().map(|(_, reservation)| reservation.id));
+                    ensure!(found.len() <= wanted.len(), "more reservations of {customer:?} than there are");
+                }
+                ensure_eq!(found, wanted, "the reservations of {customer:?} in all events, {limit} a page");
+            }
         }
     }
     Ok(())
@@ -163,7 +213,7 @@ pub(super) async fn lists_are_of_one_event(bench: &RepositoryBench) -> Checked {
         expected[n].sort_unstable_by_key(|id| *id.as_uuid().as_bytes());
         for customer in [None, Some(customer_id("ada"))] {
             let query = ReservationQuery {
-                event: event.clone(),
+                event: Some(event.clone()),
                 customer: customer.clone(),
                 state: None,
                 after: None,

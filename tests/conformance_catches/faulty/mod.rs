@@ -301,6 +301,9 @@ impl Repository for Faulty {
         if self.fault() == Fault::IgnoresTheCustomer {
             query.customer = None;
         }
+        if self.fault() == Fault::ForgetsOtherEvents && query.event.is_none() {
+            query.event = Some(EventId::new("here").expect("an id"));
+        }
         let folded = query.customer.clone().filter(|_| self.fault() == Fault::FoldsCustomers);
         if folded.is_some() {
             query.customer = None;
@@ -309,8 +312,8 @@ impl Repository for Faulty {
         if let Some(folded) = folded {
             page.retain(|(_, found)| found.customer.as_str().to_lowercase() == folded.as_str().to_lowercase());
         }
-        if self.fault() == Fault::MixesReservations && query.customer.is_some() {
-            for event in events().filter(|event| *event != query.event) {
+        if self.fault() == Fault::MixesReservations && query.event.is_some() && query.customer.is_some() {
+            for event in events().map(Some).filter(|event| *event != query.event) {
                 page.extend(self.inner.reservations(&ReservationQuery { event, ..query.clone() }).await?);
             }
             page.sort_unstable_by_key(|(_, found)| found.id);

@@ -62,7 +62,7 @@ async fn tickets(repository: &dyn Repository, event: &EventId) -> Result<Vec<Rec
 async fn reservations(repository: &dyn Repository, event: &EventId) -> Result<Vec<RecordKey>, StoreError> {
     let mut all = Vec::new();
     let mut query =
-        ReservationQuery { event: event.clone(), customer: None, state: None, after: None, limit: PAGE_MAX };
+        ReservationQuery { event: Some(event.clone()), customer: None, state: None, after: None, limit: PAGE_MAX };
     loop {
         let page = repository.reservations(&query).await?;
         let Some((_, last)) = page.last() else { return Ok(all) };

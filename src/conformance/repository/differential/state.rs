@@ -90,7 +90,7 @@ pub(super) async fn lists(bench: &RepositoryBench, course: &Course, event: &Even
             let mut expected = reference.reservations(event);
             expected.retain(|(_, reservation)| is_wanted(reservation));
             let what = format!("reservations of {event}, state {state:?}, customer {customer:?}");
-            let query = ReservationQuery { event: event.clone(), customer, state, after: None, limit: PAGE };
+            let query = ReservationQuery { event: Some(event.clone()), customer, state, after: None, limit: PAGE };
             ensure_same(&bench.reservations_of(query).await?, &expected, &what)?;
         }
     }
