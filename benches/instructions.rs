@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         };
     }
     let recorded = recorded();
-    let mut table = String::new();
+    let mut table = format!("# {}; {}; cargo's bench profile\n", version("rustc"), version("valgrind"));
     for (number, (name, _, operations)) in CASES.iter().enumerate() {
         let count = (instructions(number, *operations) - instructions(number, 0)) / *operations as u64;
         let before = recorded.get(*name).copied();
@@ -89,7 +89,16 @@ fn recorded() -> BTreeMap<String, u64> {
         let (name, count) = line.trim().rsplit_once(' ')?;
         Some((name.trim().to_owned(), count.parse().ok()?))
     };
-    text.lines().filter_map(row).collect()
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(row).collect()
+}
+
+/// What a program says of itself.
+fn version(program: &str) -> String {
+    let output = Process::new(program).arg("--version").output();
+    output.map_or_else(
+        |_| format!("{program} unknown"),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
 }
 
 /// Runs a case in a process of its own and counts its instructions.
