@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ticket_reservation::locking::{LockGuard, LockQueue};
-use ticket_reservation::ports::{Attempt, Lease, Lock, LockKey, Runtime};
+use ticket_reservation::locking::{LockGuard, LockQueue, Returned};
+use ticket_reservation::ports::{Attempt, Lease, Lock, LockKey, Released, Runtime};
 use tokio::sync::{Barrier, Notify};
 use tokio::task::yield_now;
 
@@ -68,7 +68,11 @@ impl Held<'_> {
                     runtime.sleep(ASK_AGAIN).await;
                 }
             }
-            Self::Guard(guard) => guard.release().await,
+            Self::Guard(guard) => {
+                let returned = guard.release().await;
+                let is_ours = !matches!(returned, Returned::Released(Released::Expired | Released::NotOwner));
+                assert!(is_ours, "a lease ended while it was held");
+            }
         }
     }
 }

@@ -113,7 +113,8 @@ pub(super) async fn names_that_look_alike_are_looked_for_apart(bench: &Repositor
             ensure_eq!(snapshot.lapsed(&of), Some(&expected), "the expired holds of {of:?}");
         }
         let customer = Some(customer_id(text));
-        let query = ReservationQuery { event: Some(event.clone()), customer, state: None, after: None, limit: PAGE_MAX };
+        let query =
+            ReservationQuery { event: Some(event.clone()), customer, state: None, after: None, limit: PAGE_MAX };
         let found: Vec<_> = bench.repository.reservations(&query).await?.into_iter().map(|(_, it)| it.id).collect();
         ensure_eq!(found, vec![reservations[text]], "the reservations of the customer {text:?}");
         let changes = bench.repository.changes(&event_id(text), 0, PAGE_MAX).await?;
