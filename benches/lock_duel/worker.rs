@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ticket_reservation::ports::Runtime;
@@ -49,7 +49,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     })?;
     say("ready")?;
     line()?;
-    let outcome = tokio.block_on(compete(&orders, contender))?;
+    let outcome = tokio.block_on(compete(orders, contender))?;
     say(&serde_json::to_string(&outcome)?)?;
     // Waiters of a lock that cannot be called back may still be at it.
     tokio.shutdown_background();
@@ -62,7 +62,8 @@ fn say(line: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// What one waiter has seen.
+/// What the waiters of a key have seen. Whoever holds the key writes: thousands of logs, one for each waiter, would cost
+/// more than what is measured.
 #[derive(Default)]
 struct Seen {
     waits_us: Vec<u64>,
@@ -70,24 +71,33 @@ struct Seen {
     failures: u64,
 }
 
-async fn compete(orders: &Orders, contender: Contender) -> Result<Outcome, Box<dyn Error>> {
+type Log = Arc<Mutex<Seen>>;
+
+fn write(log: &Log) -> MutexGuard<'_, Seen> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn compete(orders: Orders, contender: Contender) -> Result<Outcome, Box<dyn Error>> {
+    let orders = Arc::new(orders);
     let waiters = usize::try_from(orders.waiters)?;
+    let logs: Vec<Log> = (0..orders.keys).map(|_| Log::default()).collect();
     let start = Arc::new(Barrier::new(waiters));
     let mut tasks = Vec::with_capacity(waiters);
     for waiter in 0..orders.waiters {
         let number = waiter % orders.keys;
         let (key, contender) = (Key::new(number)?, contender.clone());
-        let (orders, start) = (orders.clone(), Arc::clone(&start));
+        let (orders, start, log) =
+            (Arc::clone(&orders), Arc::clone(&start), Arc::clone(&logs[usize::try_from(number)?]));
         tasks.push(tokio::spawn(async move {
             start.wait().await;
-            wait_again_and_again(&orders, &contender, &key, number).await
+            wait_again_and_again(&orders, &contender, &key, number, &log).await
         }));
     }
-    let mut seen = Vec::with_capacity(waiters);
     for task in tasks {
-        seen.push(task.await??);
+        task.await??;
     }
     contender.close(CLOSE).await;
+    let seen: Vec<Seen> = logs.iter().map(|log| std::mem::take(&mut *write(log))).collect();
     let intervals: Vec<Interval> = seen.iter().flat_map(|seen| seen.intervals.iter().copied()).collect();
     holders::write(&orders.folder, orders.process, &intervals)?;
     let mut waits: Vec<u64> = seen.iter().flat_map(|seen| seen.waits_us.iter().copied()).collect();
@@ -107,31 +117,35 @@ async fn wait_again_and_again(
     contender: &Contender,
     key: &Key,
     number: u32,
-) -> Result<Seen, io::Error> {
+    log: &Log,
+) -> Result<(), io::Error> {
     let end = Instant::now() + orders.time;
-    let mut seen = Seen::default();
     loop {
         let asked = Instant::now();
         let left = end.saturating_duration_since(asked);
         if left.is_zero() {
-            return Ok(seen);
+            return Ok(());
         }
         let Some(held) = contender.acquire(key, left).await else {
             // At the end of the time that is how it ends; before, the lock has failed.
             if Instant::now() < end {
-                seen.failures += 1;
+                write(log).failures += 1;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             continue;
         };
         let from_ns = now_ns();
-        seen.waits_us.push(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let wait_us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
         if orders.count {
             holders::count(&orders.folder, number)?;
         } else if !orders.hold.is_zero() {
             tokio::time::sleep(orders.hold).await;
         }
-        seen.intervals.push(Interval { key: number, from_ns, to_ns: now_ns() });
+        {
+            let mut seen = write(log);
+            seen.waits_us.push(wait_us);
+            seen.intervals.push(Interval { key: number, from_ns, to_ns: now_ns() });
+        }
         held.release().await;
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Decision {
     pub(super) request: Option<(usize, Verdict)>,
     /// Every record that it depends on.
     pub(super) touched: Vec<RecordKey>,
-    /// Those of them that it changes.
+    /// Those of them that it changes, in order.
     pub(super) written: Vec<RecordKey>,
 }
 
@@ -188,8 +188,12 @@ fn accept(view: View<'_>, request: &Request, changes: ChangeSet, guard: &Guard<'
     Decided { verdict, changes: Some(changes), touched, written, wants: Vec::new() }
 }
 
+/// The records that are changed, in order.
 fn written(changes: &ChangeSet) -> Vec<RecordKey> {
-    changes.writes.iter().map(|(key, _)| key.clone()).collect()
+    let mut written: Vec<RecordKey> = changes.writes.iter().map(|(key, _)| key.clone()).collect();
+    // They come sorted, but for the odd one.
+    written.sort_unstable();
+    written
 }
 
 /// The tickets that a hold takes and did not name.

@@ -51,11 +51,13 @@ pub(super) fn group(decisions: &[Decision], snapshot: &Snapshot) -> Vec<Decision
 }
 
 fn sorted_uses(decisions: &[Decision]) -> Vec<Use<'_>> {
-    let count = decisions.iter().map(|decision| decision.touched.len() + decision.written.len()).sum();
+    let count = decisions.iter().map(|decision| decision.touched.len()).sum();
     let mut uses = Vec::with_capacity(count);
-    for (index, decision) in decisions.iter().enumerate() {
-        uses.extend(decision.touched.iter().map(|key| Use { key, decision: index, writes: false }));
-        uses.extend(decision.written.iter().map(|key| Use { key, decision: index, writes: true }));
+    for (index, Decision { touched, written, .. }) in decisions.iter().enumerate() {
+        // What is written was looked at before; once is enough.
+        let read = touched.iter().filter(|key| written.binary_search(key).is_err());
+        uses.extend(read.map(|key| Use { key, decision: index, writes: false }));
+        uses.extend(written.iter().map(|key| Use { key, decision: index, writes: true }));
     }
     uses.sort_unstable_by(|left, right| left.key.cmp(right.key));
     uses

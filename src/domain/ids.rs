@@ -1,5 +1,7 @@
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -179,6 +181,25 @@ macro_rules! uuid_display {
             }
         }
 
+        // Byte by byte, as one number: much is sorted and looked up by these ids.
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.0.as_u128().cmp(&other.0.as_u128())
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                state.write_u128(self.0.as_u128());
+            }
+        }
+
         impl From<$name> for Uuid {
             fn from(id: $name) -> Uuid {
                 id.0
@@ -213,7 +234,7 @@ macro_rules! uuid_display {
 
 /// One reservation: what a customer holds or has booked. A UUID made by the caller, so that a retry names the
 /// same reservation; version 7 keeps the store's index dense.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ReservationId(Uuid);
 uuid_display!(ReservationId);
 
@@ -232,7 +253,7 @@ impl FromStr for ReservationId {
 
 /// One operation: the idempotency key of a command. A UUID of version 7 made by the caller; repeating a command
 /// under the same operation id repeats its success and never its effect. Its time bounds how long that holds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct OperationId(Uuid);
 uuid_display!(OperationId);
 

@@ -139,6 +139,17 @@ impl Snapshot {
         self.operations_purged_before = before;
     }
 
+    /// Makes room for so many records more.
+    ///
+    /// ```
+    #[doc = doc_snapshot!()]
+    /// snapshot.reserve(1_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve(&mut self, records: usize) {
+        self.records.reserve(records);
+    }
+
     /// Adds a record as it was read, or that there is none ([`Versioned::ABSENT`]).
     pub fn insert(&mut self, key: RecordKey, versioned: Versioned) {
         self.records.insert(key, versioned);

@@ -1,8 +1,6 @@
 //! Reading a snapshot: what was asked for, and what deciding needs next.
 
-use std::collections::BTreeSet;
-
-use super::tables::{EventTables, Tables};
+use super::tables::{EventTables, Holds, Tables};
 use crate::domain::{
     Lapsed, LapsedOf, Record, RecordKey, Recorded, Reservation, ReservationId, Snapshot, Timestamp, Versioned,
 };
@@ -11,6 +9,7 @@ use crate::ports::{LAPSED_MAX, LoadRequest};
 pub(super) fn load(tables: &Tables, request: &LoadRequest, clock: Timestamp) -> Snapshot {
     let mut snapshot = Snapshot::new(request.event.clone(), clock);
     snapshot.set_operations_purged_before(tables.operations_purged_before);
+    snapshot.reserve(request.records.len());
     let mut loading = Loading { tables, of_event: tables.events.get(&request.event), request, snapshot };
     for key in &request.records {
         loading.bring(key.clone(), Depth::Along);
@@ -52,12 +51,10 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn bring(&mut self, key: RecordKey, depth: Depth) {
-        let known = self.snapshot.get(&key).is_some();
-        let versioned = match self.snapshot.get(&key) {
-            Some(versioned) => versioned.clone(),
-            None => self.tables.versioned(&self.request.event, &key),
-        };
-        if !known {
+        let known = self.snapshot.get(&key).cloned();
+        let is_new = known.is_none();
+        let versioned = known.unwrap_or_else(|| self.tables.versioned(&self.request.event, &key));
+        if is_new {
             self.snapshot.insert(key.clone(), versioned.clone());
         }
         match key {
@@ -66,11 +63,12 @@ impl Loading<'_> {
                 self.bring_lapsed(LapsedOf::Pool(id), holds, depth);
             }
             RecordKey::Allowance(id) => {
-                let holds = self.of_event.and_then(|event| event.holds_by_customer.get(&id));
+                let holds =
+                    self.of_event.and_then(|event| event.customers.get(&id)).map(|of_customer| &of_customer.holds);
                 self.bring_lapsed(LapsedOf::Customer(id), holds, depth);
             }
             RecordKey::Reservation(_) if depth < Depth::Last => self.bring_lines(&versioned, depth),
-            RecordKey::Operation(_) if !known => {
+            RecordKey::Operation(_) if is_new => {
                 if let Some(Record::Operation(operation)) = versioned.record
                     && let Recorded::Applied { reservation: Some(id), .. } = operation.recorded
                 {
@@ -101,7 +99,7 @@ impl Loading<'_> {
         }
     }
 
-    fn bring_lapsed(&mut self, of: LapsedOf, holds: Option<&BTreeSet<(Timestamp, ReservationId)>>, depth: Depth) {
+    fn bring_lapsed(&mut self, of: LapsedOf, holds: Option<&Holds>, depth: Depth) {
         if self.snapshot.lapsed(&of).is_some() {
             return;
         }

@@ -112,7 +112,7 @@ impl Repository for MemoryRepository {
                 Some(index) => index.tickets.range::<TicketId, _>(after).filter_map(row).take(limit).collect(),
                 None => Vec::new(),
             },
-            None => event.tickets.range::<TicketId, _>(after).filter_map(|(id, _)| row(id)).take(limit).collect(),
+            None => event.ticket_ids.range::<TicketId, _>(after).filter_map(row).take(limit).collect(),
         })
     }
 
@@ -177,10 +177,10 @@ fn listed<'t>(
     event: &'t EventTables,
     customer: Option<&'t CustomerId>,
     last: Option<ReservationId>,
-) -> Box<dyn Iterator<Item = &'t ReservationId> + 't> {
-    let Some(customer) = customer else { return Box::new(event.reservations.range(after(last.as_ref()))) };
-    let first = last.unwrap_or_else(|| uuid::Uuid::nil().into());
-    let of_customer = event.reservations_by_customer.range((customer.clone(), first)..);
-    let ids = of_customer.take_while(move |(of, _)| of == customer).map(|(_, id)| id);
-    Box::new(ids.filter(move |id| Some(**id) != last))
+) -> impl Iterator<Item = &'t ReservationId> {
+    let of = match customer {
+        Some(customer) => event.customers.get(customer).map(|of_customer| &of_customer.reservations),
+        None => Some(&event.reservations),
+    };
+    of.into_iter().flat_map(move |ids| ids.range(after(last.as_ref())))
 }

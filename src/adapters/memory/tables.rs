@@ -1,6 +1,6 @@
 //! The tables of the store and their indexes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::domain::{
     Allowance, AreaId, CustomerId, Event, EventId, OperationId, OperationRecord, Pool, PoolId, Record, RecordKey,
@@ -28,7 +28,7 @@ pub(super) struct Tables {
     pub(super) reservations: HashMap<ReservationId, Row<Reservation>>,
     /// In the order of their ids, which is the order in which they were made.
     pub(super) operations: BTreeMap<OperationId, Row<OperationRecord>>,
-    pub(super) holds: BTreeSet<(Timestamp, ReservationId)>,
+    pub(super) holds: Holds,
     pub(super) operations_purged_before: Timestamp,
 }
 
@@ -36,23 +36,33 @@ pub(super) struct Tables {
 #[derive(Default)]
 pub(super) struct EventTables {
     pub(super) event: Option<Row<Event>>,
-    pub(super) tickets: BTreeMap<TicketId, Row<Ticket>>,
+    pub(super) tickets: HashMap<TicketId, Row<Ticket>>,
+    pub(super) ticket_ids: BTreeSet<TicketId>,
     pub(super) areas: BTreeMap<AreaId, AreaIndex>,
     pub(super) pools: BTreeMap<PoolId, Row<Pool>>,
     pub(super) allowances: HashMap<CustomerId, Row<Allowance>>,
     pub(super) reservations: BTreeSet<ReservationId>,
-    pub(super) reservations_by_customer: BTreeSet<(CustomerId, ReservationId)>,
-    pub(super) holds_by_pool: HashMap<PoolId, BTreeSet<(Timestamp, ReservationId)>>,
-    pub(super) holds_by_customer: HashMap<CustomerId, BTreeSet<(Timestamp, ReservationId)>>,
+    pub(super) customers: HashMap<CustomerId, CustomerIndex>,
+    pub(super) holds_by_pool: HashMap<PoolId, Holds>,
     pub(super) changes: VecDeque<Change>,
     pub(super) purged_through: Sequence,
 }
 
-/// The tickets of an area that are, or by themselves become, available.
+/// Holds by their deadlines.
+pub(super) type Holds = BTreeSet<(Timestamp, ReservationId)>;
+
+/// What a customer has of an event.
+#[derive(Default)]
+pub(super) struct CustomerIndex {
+    pub(super) reservations: BTreeSet<ReservationId>,
+    pub(super) holds: Holds,
+}
+
+/// The tickets of an area, and which of them are, or by themselves become, available.
 #[derive(Default)]
 pub(super) struct AreaIndex {
     pub(super) tickets: BTreeSet<TicketId>,
-    pub(super) available: BTreeSet<TicketId>,
+    pub(super) available: HashSet<TicketId>,
     pub(super) held: BTreeSet<(Timestamp, TicketId)>,
 }
 
@@ -218,58 +228,84 @@ impl EventTables {
     }
 
     fn write_ticket(&mut self, id: &TicketId, row: Row<Ticket>) {
-        if let Some(before) = self.tickets.get(id)
-            && let Some(area) = self.areas.get_mut(&before.content.place.area)
-        {
-            area.remove(id, &before.content);
+        let area = &row.content.place.area;
+        match self.tickets.get_mut(id) {
+            // Sold, held, given back: it stays where it is in the hall.
+            Some(before) if before.content.place.area == *area => {
+                if let Some(index) = self.areas.get_mut(area) {
+                    index.change(id, &before.content.state, &row.content.state);
+                }
+                *before = row;
+                return;
+            }
+            Some(before) => {
+                if let Some(index) = self.areas.get_mut(&before.content.place.area) {
+                    index.remove(id, &before.content.state);
+                }
+            }
+            None => {
+                self.ticket_ids.insert(id.clone());
+            }
         }
-        self.areas.entry(row.content.place.area.clone()).or_default().add(id, &row.content);
+        self.areas.entry(area.clone()).or_default().add(id, &row.content.state);
         self.tickets.insert(id.clone(), row);
     }
 
-    fn index(&mut self, reservation: &Reservation, holds: &mut BTreeSet<(Timestamp, ReservationId)>) {
+    fn index(&mut self, reservation: &Reservation, holds: &mut Holds) {
         let id = reservation.id;
         self.reservations.insert(id);
-        self.reservations_by_customer.insert((reservation.customer.clone(), id));
+        let customer = self.customers.entry(reservation.customer.clone()).or_default();
+        customer.reservations.insert(id);
         if let ReservationState::Held { until } = reservation.state {
             holds.insert((until, id));
-            self.holds_by_customer.entry(reservation.customer.clone()).or_default().insert((until, id));
+            customer.holds.insert((until, id));
             for (pool, _) in reservation.lines.pools() {
                 self.holds_by_pool.entry(pool.clone()).or_default().insert((until, id));
             }
         }
     }
 
-    fn unindex(&mut self, reservation: &Reservation, holds: &mut BTreeSet<(Timestamp, ReservationId)>) {
+    fn unindex(&mut self, reservation: &Reservation, holds: &mut Holds) {
         let id = reservation.id;
-        self.reservations_by_customer.remove(&(reservation.customer.clone(), id));
+        let mut customer = self.customers.get_mut(&reservation.customer);
         if let ReservationState::Held { until } = reservation.state {
             holds.remove(&(until, id));
-            remove_from(&mut self.holds_by_customer, &reservation.customer, (until, id));
+            if let Some(customer) = &mut customer {
+                customer.holds.remove(&(until, id));
+            }
             for (pool, _) in reservation.lines.pools() {
-                remove_from(&mut self.holds_by_pool, pool, (until, id));
+                if let Some(of_pool) = self.holds_by_pool.get_mut(pool) {
+                    of_pool.remove(&(until, id));
+                }
+            }
+        }
+        if let Some(customer) = customer {
+            customer.reservations.remove(&id);
+            if customer.reservations.is_empty() {
+                self.customers.remove(&reservation.customer);
             }
         }
     }
 }
 
-fn remove_from<K: Eq + std::hash::Hash>(
-    holds: &mut HashMap<K, BTreeSet<(Timestamp, ReservationId)>>,
-    key: &K,
-    hold: (Timestamp, ReservationId),
-) {
-    if let Some(of_key) = holds.get_mut(key) {
-        of_key.remove(&hold);
-        if of_key.is_empty() {
-            holds.remove(key);
-        }
-    }
-}
-
 impl AreaIndex {
-    fn add(&mut self, id: &TicketId, ticket: &Ticket) {
+    fn add(&mut self, id: &TicketId, state: &TicketState) {
         self.tickets.insert(id.clone());
-        match &ticket.state {
+        self.list(id, state);
+    }
+
+    fn remove(&mut self, id: &TicketId, state: &TicketState) {
+        self.tickets.remove(id);
+        self.unlist(id, state);
+    }
+
+    fn change(&mut self, id: &TicketId, before: &TicketState, after: &TicketState) {
+        self.unlist(id, before);
+        self.list(id, after);
+    }
+
+    fn list(&mut self, id: &TicketId, state: &TicketState) {
+        match state {
             TicketState::Available => {
                 self.available.insert(id.clone());
             }
@@ -280,9 +316,8 @@ impl AreaIndex {
         }
     }
 
-    fn remove(&mut self, id: &TicketId, ticket: &Ticket) {
-        self.tickets.remove(id);
-        match &ticket.state {
+    fn unlist(&mut self, id: &TicketId, state: &TicketState) {
+        match state {
             TicketState::Available => {
                 self.available.remove(id);
             }

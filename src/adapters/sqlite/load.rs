@@ -16,6 +16,7 @@ impl Store<'_> {
     fn load_in_transaction(&mut self, request: &LoadRequest) -> Result<Snapshot, Fault> {
         let now = self.clock.unix_time();
         let mut snapshot = Snapshot::new(request.event.clone(), now);
+        snapshot.reserve(request.records.len());
         if let Some(before) = self.reads.operations_purged_before()? {
             snapshot.set_operations_purged_before(before);
         }
