@@ -208,38 +208,39 @@ fn fingerprints_are_the_same_in_every_version() {
     };
     let (ann, one) = (customer("ann"), reservation(1));
     let (confirm, release) = (ann.clone(), ann.clone());
+    // That of the empty terms was computed by another implementation of XXH3, from bytes written out by hand.
     let kept = [
         (
             Action::CreateEvent(CreateEvent { window, limit_per_customer: Some(4) }),
-            "7145acb1-17f2-56b1-a783-44cf0485e892",
+            "b5dc9c31-b48d-0618-c5e5-71fa9acf1da4",
         ),
-        (Action::CreateEvent(CreateEvent::default()), "996ffa70-6a80-583b-a437-8abb3fbfb2e4"),
+        (Action::CreateEvent(CreateEvent::default()), "0b80c5db-711f-e5e2-7a40-c9447b579c03"),
         (
             Action::Import(Import {
                 tickets: vec![(ticket("A1"), place)],
                 pools: vec![(pool("floor"), 10)],
                 last: true,
             }),
-            "576f9fe0-c1c7-59e4-b656-04922fa4b4e1",
+            "6f0bcca1-e8eb-d83f-96a3-4f823abfd69e",
         ),
-        (Action::Hold(hold()), "fa59ad5f-6de4-5f75-b9b8-a45c735ed077"),
-        (Action::Hold(Hold::new(one, ann.clone(), lines(&["Zürich-1"], &[]))), "422b3660-ef5a-511b-b420-3243c06ce383"),
+        (Action::Hold(hold()), "3adb9f4b-2439-c6e1-ca18-8c7e18c40b00"),
+        (Action::Hold(Hold::new(one, ann.clone(), lines(&["Zürich-1"], &[]))), "6dbeeff0-3603-798b-cebd-642d394179ac"),
         (
             Action::Extend { reservation: one, customer: ann.clone(), ttl: Some(Duration::from_millis(1)) },
-            "bbc253d9-6aef-5037-a668-d6023701e2eb",
+            "009218d1-ec7b-969b-8cd1-977b2bb251a3",
         ),
-        (Action::Confirm { reservation: one, customer: confirm }, "f0ecbdac-3281-510f-b6f2-f5a0edb1ff95"),
-        (Action::Release { reservation: one, customer: release }, "70c2b2c4-59ee-5b6e-b702-67ad5904fa13"),
-        (Action::Cancel { reservation: one, customer: ann.clone() }, "80159d82-be51-53fc-97b5-4a485cf72f5d"),
+        (Action::Confirm { reservation: one, customer: confirm }, "2e1983f0-5759-a7c4-027b-b1dfe6059995"),
+        (Action::Release { reservation: one, customer: release }, "f94950f6-0ad1-59e4-22b6-43a897e389fe"),
+        (Action::Cancel { reservation: one, customer: ann.clone() }, "f9cd9ee0-6eab-d314-4db7-2588601fa129"),
         (
             Action::Transfer(Transfer { reservation: one, from: ann, to: customer("bob") }),
-            "aeba2ffa-4521-5aaa-8686-df54ae997ae7",
+            "bc2ce4e3-bc49-09b3-33eb-6e8f2735521a",
         ),
         (
             Action::Block { tickets: tickets(&["A2", "A1"]), reason: BlockReason::new("camera").unwrap() },
-            "0b1a0fe7-2b4c-517a-ae25-090f82f2ddb3",
+            "d58da8d7-6fb7-17ab-699f-53178e4d147d",
         ),
-        (Action::Unblock { tickets: tickets(&["A1"]) }, "8b6db4d1-9515-5f31-a11b-8ca2b6145d38"),
+        (Action::Unblock { tickets: tickets(&["A1"]) }, "53708c2a-4d88-2cc7-2297-e3de2dcb44b7"),
     ];
     for (action, fingerprint) in kept {
         assert_eq!(Uuid::from_bytes(*of(action.clone()).as_bytes()).to_string(), fingerprint, "{action:?}");
