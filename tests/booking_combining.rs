@@ -9,7 +9,7 @@ use common::world::{Answer, Hall, event, millis, places, pool, record, refusal, 
 use std::sync::Arc;
 use ticket_reservation::adapters::memory::MemoryRepository;
 use ticket_reservation::booking::{BookingService, Limits};
-use ticket_reservation::domain::{Command, CreateEvent, Rejection, ReservationState, TicketState};
+use ticket_reservation::domain::{Command, CreateEvent, RecordKey, Rejection, ReservationState, TicketState};
 use ticket_reservation::ports::RuntimeExt;
 
 async fn answers(started: Vec<Started<Answer>>) -> Vec<Answer> {
@@ -292,6 +292,28 @@ fn a_record_that_was_read_and_not_written_is_part_of_the_commit() {
         hall.stage.commit_gate.open();
         reserved(transfer.answer().await);
         assert_eq!(hall.stage.commits(), 3, "the touched ticket made the first one conflict");
+    });
+}
+
+#[test]
+fn what_several_groups_only_read_is_part_of_each_of_them() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 10)]).await;
+        let service = hall.service();
+        hall.stage.load_gate.close();
+        let holds = ["A1", "A2", "A3"].map(|seat| hall.hold("ann", &[seat], &[]));
+        let started = holds.iter().map(|command| hall.send(&service, command)).collect();
+        sim.idle().await;
+        hall.stage.commit_gate.close();
+        hall.stage.load_gate.open();
+        sim.idle().await;
+        // The event is changed after they have read it: none of the three may be written.
+        touch(&hall.store, &RecordKey::Event);
+        hall.stage.commit_gate.open();
+        assert!(answers(started).await.iter().all(Result::is_ok));
+        let groups: Vec<usize> = hall.stage.committed().iter().map(Vec::len).collect();
+        assert_eq!(groups, [3, 3], "each of them is decided once more");
+        hall.audit();
     });
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use common::audit::all_tickets;
 use common::sim::simulate;
+use common::stage::Stage;
 use common::world::{Hall, event, millis, pool, record, reserved, seconds, ticket};
 use futures_util::{FutureExt, StreamExt};
 use ticket_reservation::booking::{Applied, SeatMap};
@@ -125,6 +126,30 @@ fn a_map_that_fell_behind_the_purge_is_told_and_a_new_one_can_be_read() {
         let map = SeatMap::read(&hall.store, &event()).await.unwrap();
         assert_is_up_to_date(&map, &hall);
     });
+}
+
+/// Whichever of its reads of the feed a purge comes before.
+#[test]
+fn a_map_that_a_purge_overtakes_while_it_is_read_is_read_anew() {
+    for purged_before in 1..=24 {
+        simulate(async |sim| {
+            let hall = Hall::open(&sim, &[("floor", 5)]).await;
+            let service = hall.service();
+            reserved(service.submit(hall.hold("ann", &["A1"], &[("floor", 2)])).await);
+            sim.sleep_for(seconds(60)).await;
+            let stage = Stage::new(hall.store.clone());
+            let (store, mut reads) = (hall.store.clone(), 0);
+            stage.before_changes(move || {
+                reads += 1;
+                if reads == purged_before {
+                    store.purge(seconds(1), 1_000).now_or_never().unwrap().unwrap();
+                }
+            });
+            let map = SeatMap::read(&*stage, &event()).await.unwrap();
+            assert_is_up_to_date(&map, &hall);
+            assert_eq!(map.through(), 26);
+        });
+    }
 }
 
 #[test]

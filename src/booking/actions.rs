@@ -26,7 +26,7 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit); [`Rejection::EventExists`] when there is one.
+    /// As [`submit`](Self::submit). Refused with [`EventExists`](Rejection::EventExists) when there is one.
     ///
     /// # Cancellation
     ///
@@ -55,7 +55,13 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit).
+    /// As [`submit`](Self::submit). Refused when places are taken ([`Unavailable`](Rejection::Unavailable),
+    /// [`Insufficient`](Rejection::Insufficient), [`NoNeighbours`](Rejection::NoNeighbours)), the customer may have no more
+    /// ([`LimitReached`](Rejection::LimitReached)), the sale is not open ([`NotOnSale`](Rejection::NotOnSale)), something does
+    /// not exist ([`UnknownEvent`](Rejection::UnknownEvent), [`UnknownTickets`](Rejection::UnknownTickets),
+    /// [`UnknownPool`](Rejection::UnknownPool)), or the hold itself is not possible
+    /// ([`ReservationExists`](Rejection::ReservationExists), [`InvalidTtl`](Rejection::InvalidTtl),
+    /// [`InvalidLines`](Rejection::InvalidLines)).
     ///
     /// # Cancellation
     ///
@@ -74,11 +80,15 @@ impl BookingService {
         reserved(self.act(event, operation, Action::Hold(hold))?.answer().await?)
     }
 
-    /// Moves a live hold's deadline to `ttl` from now (`None`: the policy's hold TTL), within the policy's maximum.
+    /// Moves a live hold's deadline to `ttl` from now (`None`: the policy's hold TTL), within the policy's maximum. It never
+    /// becomes earlier than it is.
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit).
+    /// As [`submit`](Self::submit). Refused when the hold is over ([`HoldExpired`](Rejection::HoldExpired)), is no hold any
+    /// more ([`WrongState`](Rejection::WrongState)) or lasts as long as it may already
+    /// ([`ExtensionLimit`](Rejection::ExtensionLimit)), when the TTL is out of bounds ([`InvalidTtl`](Rejection::InvalidTtl)),
+    /// and with [`UnknownReservation`](Rejection::UnknownReservation) or [`NotOwner`](Rejection::NotOwner).
     ///
     /// # Cancellation
     ///
@@ -109,7 +119,11 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit); [`Rejection::HoldExpired`] when the deadline has passed.
+    /// As [`submit`](Self::submit). Refused with [`WrongState`](Rejection::WrongState) when it is not held,
+    /// [`UnknownReservation`](Rejection::UnknownReservation) or [`NotOwner`](Rejection::NotOwner). After the deadline
+    /// [`LatePayment`](crate::domain::LatePayment) decides: by default it is refused with
+    /// [`HoldExpired`](Rejection::HoldExpired); where the places are to be booked if they are free, with what a new
+    /// [`hold`](Self::hold) of them would be refused with.
     ///
     /// # Cancellation
     ///
@@ -138,7 +152,9 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit); [`Rejection::HoldExpired`] when the deadline has passed.
+    /// As [`submit`](Self::submit). Refused when the deadline has passed ([`HoldExpired`](Rejection::HoldExpired)), when it
+    /// is no hold any more ([`WrongState`](Rejection::WrongState)), and with
+    /// [`UnknownReservation`](Rejection::UnknownReservation) or [`NotOwner`](Rejection::NotOwner).
     ///
     /// # Cancellation
     ///
@@ -167,7 +183,8 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit).
+    /// As [`submit`](Self::submit). Refused with [`WrongState`](Rejection::WrongState) when it is not booked,
+    /// [`UnknownReservation`](Rejection::UnknownReservation) or [`NotOwner`](Rejection::NotOwner).
     ///
     /// # Cancellation
     ///
@@ -197,7 +214,10 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit).
+    /// As [`submit`](Self::submit). Refused when a hold is over ([`HoldExpired`](Rejection::HoldExpired)), when it is neither
+    /// held nor booked ([`WrongState`](Rejection::WrongState)), when the other customer may have no more
+    /// ([`LimitReached`](Rejection::LimitReached)), and with [`UnknownReservation`](Rejection::UnknownReservation) or
+    /// [`NotOwner`](Rejection::NotOwner).
     ///
     /// # Cancellation
     ///
@@ -227,7 +247,9 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit).
+    /// As [`submit`](Self::submit). Refused with the tickets that are held, booked or blocked already
+    /// ([`Unavailable`](Rejection::Unavailable)) or do not exist ([`UnknownTickets`](Rejection::UnknownTickets)), and with
+    /// [`UnknownEvent`](Rejection::UnknownEvent) or [`InvalidLines`](Rejection::InvalidLines).
     ///
     /// # Cancellation
     ///
@@ -257,7 +279,9 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit).
+    /// As [`submit`](Self::submit). Refused with the tickets that are not blocked ([`NotBlocked`](Rejection::NotBlocked)) or
+    /// do not exist ([`UnknownTickets`](Rejection::UnknownTickets)), and with [`UnknownEvent`](Rejection::UnknownEvent) or
+    /// [`InvalidLines`](Rejection::InvalidLines).
     ///
     /// # Cancellation
     ///

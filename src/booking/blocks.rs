@@ -39,7 +39,8 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit). What was blocked before the failure stays so.
+    /// As [`submit`](Self::submit). What was blocked before the failure stays so. Of an unknown outcome there is nothing to
+    /// resolve: call it again with the same tickets.
     ///
     /// # Cancellation
     ///
@@ -78,7 +79,8 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit). What was unblocked before the failure stays so.
+    /// As [`submit`](Self::submit). What was unblocked before the failure stays so. Of an unknown outcome there is nothing
+    /// to resolve: call it again with the same tickets.
     ///
     /// # Cancellation
     ///

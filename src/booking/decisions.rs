@@ -189,7 +189,7 @@ fn accept(view: View<'_>, request: &Request, changes: ChangeSet, guard: &Guard<'
 }
 
 /// The records that are changed, in order.
-fn written(changes: &ChangeSet) -> Vec<RecordKey> {
+pub(super) fn written(changes: &ChangeSet) -> Vec<RecordKey> {
     let mut written: Vec<RecordKey> = changes.writes.iter().map(|(key, _)| key.clone()).collect();
     // They come sorted, but for the odd one.
     written.sort_unstable();

@@ -110,3 +110,64 @@ impl DisjointSets {
         self.0[left.max(right)] = left.min(right);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        AreaId, Event, EventId, EventState, Place, Record, SalesWindow, Ticket, TicketId, Timestamp, Versioned,
+    };
+
+    const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    fn ticket(number: u32) -> RecordKey {
+        RecordKey::Ticket(TicketId::new(format!("A-{number}")).expect("an id"))
+    }
+
+    /// An event at version 7, and tickets at the version of their number.
+    fn hall(tickets: u32) -> Snapshot {
+        let mut snapshot = Snapshot::new(EventId::new("gala").expect("an id"), AT);
+        let event = Event { state: EventState::OnSale, window: SalesWindow::default(), limit_per_customer: None };
+        snapshot.insert(RecordKey::Event, Versioned::new(7, AT, Record::Event(event)));
+        for number in 1..=tickets {
+            let place = Place { area: AreaId::new("A").expect("an id"), row: 1, number };
+            let record = Record::Ticket(Ticket::available(place));
+            snapshot.insert(ticket(number), Versioned::new(number.into(), AT, record));
+        }
+        snapshot
+    }
+
+    fn decision(touched: &[RecordKey], written: &[RecordKey]) -> Decision {
+        Decision { request: None, touched: touched.to_vec(), written: written.to_vec() }
+    }
+
+    #[test]
+    fn every_group_is_held_to_what_it_only_read() {
+        let decisions: Vec<Decision> =
+            (1..=3).map(|number| decision(&[RecordKey::Event, ticket(number)], &[ticket(number)])).collect();
+        let groups = group(&decisions, &hall(3));
+        assert_eq!(groups.len(), 3);
+        for (index, DecisionGroup { members, group }) in groups.iter().enumerate() {
+            assert_eq!(*members, [index]);
+            assert_eq!(group.reads, [(RecordKey::Event, 7)]);
+            let writes: Vec<_> = group.writes.iter().map(|write| (write.key.clone(), write.version)).collect();
+            assert_eq!(writes, [(ticket(index as u32 + 1), index as u64 + 1)]);
+        }
+    }
+
+    #[test]
+    fn those_that_depend_on_what_another_one_writes_share_its_group() {
+        let decisions = [
+            decision(&[RecordKey::Event, ticket(1)], &[ticket(1)]),
+            decision(&[RecordKey::Event, ticket(3)], &[ticket(3)]),
+            decision(&[ticket(1), ticket(2), ticket(1)], &[ticket(2)]),
+            decision(&[ticket(2)], &[]),
+        ];
+        let groups = group(&decisions, &hall(3));
+        assert_eq!(groups.iter().map(|group| group.members.clone()).collect::<Vec<_>>(), [vec![0, 2, 3], vec![1]]);
+        // Each record once: as what is written, where it is, and else as what was read.
+        assert_eq!(groups[0].group.reads, [(RecordKey::Event, 7)]);
+        let writes: Vec<_> = groups[0].group.writes.iter().map(|write| (write.key.clone(), write.version)).collect();
+        assert_eq!(writes, [(ticket(1), 1), (ticket(2), 2)]);
+    }
+}

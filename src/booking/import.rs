@@ -64,7 +64,8 @@ impl BookingService {
     ///
     /// As [`submit`](Self::submit). [`Rejection::InventoryMismatch`] names what `tickets` or `pools` name twice, and
     /// differently, before anything is imported; or what the event has already, and differently. Chunks before the failed
-    /// one stay imported. [`import_with_report`](Self::import_with_report) goes on instead.
+    /// one stay imported. [`import_with_report`](Self::import_with_report) goes on instead. Of an unknown outcome there is
+    /// nothing to resolve: call it again with the same input.
     ///
     /// # Cancellation
     ///
@@ -104,7 +105,8 @@ impl BookingService {
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit). Chunks before the failed one stay imported.
+    /// As [`submit`](Self::submit). Chunks before the failed one stay imported, and the report of them is lost. Of an unknown
+    /// outcome there is nothing to resolve: call it again with the same input, which reports again what is refused.
     ///
     /// # Cancellation
     ///

@@ -38,6 +38,9 @@ pub struct SeatMap {
     through: Sequence,
 }
 
+/// How often a map is begun to be read.
+const READS_MAX: usize = 8;
+
 /// What [`SeatMap::apply`] made of a row of the change feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -54,11 +57,11 @@ pub enum Applied {
 }
 
 impl SeatMap {
-    /// Reads an event's tables.
+    /// Reads an event's tables. Begins anew when a purge overtakes it.
     ///
     /// # Errors
     ///
-    /// [`ChangesError::Store`] when the store fails.
+    /// [`ChangesError::Store`] when the store fails; [`ChangesError::Truncated`] when purges have overtaken it eight times.
     ///
     /// # Cancellation
     ///
@@ -73,6 +76,17 @@ impl SeatMap {
     #[doc = doc_end!()]
     /// ```
     pub async fn read(repository: &dyn Repository, event: &EventId) -> Result<Self, ChangesError> {
+        let mut tries = READS_MAX;
+        loop {
+            tries -= 1;
+            match Self::read_once(repository, event).await {
+                Err(ChangesError::Truncated { .. }) if tries > 0 => {}
+                read => return read,
+            }
+        }
+    }
+
+    async fn read_once(repository: &dyn Repository, event: &EventId) -> Result<Self, ChangesError> {
         // The end of the feed is read first: from there on it tells of everything that happens while the tables are read.
         let through = feed_end(repository, event).await?;
         let mut map = Self { event: event.clone(), tickets: BTreeMap::new(), pools: BTreeMap::new(), through };
@@ -93,7 +107,7 @@ impl SeatMap {
     ///
     /// # Cancellation
     ///
-    /// Harmless: the map is as it was.
+    /// Nothing is lost: the map may have moved on over rows that change nothing it shows.
     ///
     /// # Example
     ///

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::core::Core;
-use super::decisions::Decision;
+use super::decisions::{Decision, written};
 use super::grouping::group;
 use crate::domain::{EventId, RecordKey, ReservationId, View, expire};
 use crate::ports::{Group, GroupOutcome, LoadRequest, Observation, Purged, StoreError};
@@ -55,7 +55,7 @@ async fn settle(core: &Core, event: EventId, reservations: &[ReservationId]) -> 
                 continue;
             }
             let touched = view.into_touched();
-            let written = changes.writes.iter().map(|(key, _)| key.clone()).collect();
+            let written = written(&changes);
             snapshot.apply(&changes);
             decisions.push(Decision { request: None, touched, written });
         }

@@ -49,7 +49,7 @@ pub enum Action {
     Import(Import),
     /// Keeps places for a customer until a deadline.
     Hold(Hold),
-    /// Moves the deadline of a live hold to `ttl` from now, within the policy's maximum.
+    /// Moves the deadline of a live hold to `ttl` from now, within the policy's maximum; never to an earlier one.
     Extend {
         /// Which reservation.
         reservation: ReservationId,

@@ -9,7 +9,8 @@ pub enum LatePayment {
     /// It is refused; the customer holds again.
     #[default]
     Refuse,
-    /// It is booked if all of its places are still free.
+    /// It is booked if all of its places are still free, the event is on sale, and, where the hold was reclaimed meanwhile,
+    /// the customer's limit allows it. Else it is refused, with what stands in its way.
     RebookIfFree,
 }
 

@@ -140,13 +140,7 @@ impl Snapshot {
     }
 
     /// Makes room for so many records more.
-    ///
-    /// ```
-    #[doc = doc_snapshot!()]
-    /// snapshot.reserve(1_000);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn reserve(&mut self, records: usize) {
+    pub(crate) fn reserve(&mut self, records: usize) {
         self.records.reserve(records);
     }
 

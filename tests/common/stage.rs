@@ -97,6 +97,7 @@ impl Gate {
 
 type CommitHook = Box<dyn FnMut(&[Group]) + Send>;
 type LoadHook = Box<dyn FnMut(&LoadRequest) + Send>;
+type ChangesHook = Box<dyn FnMut() + Send>;
 
 pub(crate) struct Stage {
     store: MemoryRepository,
@@ -119,6 +120,7 @@ struct State {
     unreadable: Option<RecordKey>,
     before_commit: Option<CommitHook>,
     before_load: Option<LoadHook>,
+    before_changes: Option<ChangesHook>,
 }
 
 impl Stage {
@@ -189,6 +191,11 @@ impl Stage {
     /// Called before each load. It must not ask this stage for anything.
     pub(crate) fn before_load(&self, hook: impl FnMut(&LoadRequest) + Send + 'static) {
         self.state().before_load = Some(Box::new(hook));
+    }
+
+    /// Called before each read of the change feed. It must not ask this stage for anything.
+    pub(crate) fn before_changes(&self, hook: impl FnMut() + Send + 'static) {
+        self.state().before_changes = Some(Box::new(hook));
     }
 
     /// The statements that were on their way arrive, and whether each group was written.
@@ -315,6 +322,9 @@ impl Repository for Stage {
     }
 
     async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
+        if let Some(hook) = &mut self.state().before_changes {
+            hook();
+        }
         self.store.changes(event, after, limit).await
     }
 

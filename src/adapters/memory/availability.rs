@@ -1,7 +1,5 @@
-use std::collections::BTreeMap;
-
-use super::tables::{EventTables, Tables};
-use crate::domain::{AreaId, EventId, PoolId, TicketState, Timestamp};
+use super::tables::{AreaIndex, EventTables, Tables};
+use crate::domain::{AreaId, EventId, PoolId, Timestamp};
 use crate::ports::{AreaAvailability, Availability, PoolAvailability};
 
 /// How much of an event is free at `at`.
@@ -18,26 +16,18 @@ pub(super) fn availability(tables: &Tables, event: &EventId, at: Timestamp) -> A
 }
 
 fn areas(event: &EventTables, at: Timestamp) -> Vec<AreaAvailability> {
-    let mut areas: BTreeMap<&AreaId, AreaAvailability> = BTreeMap::new();
-    for row in event.tickets.values() {
-        let ticket = &row.content;
-        let area = areas.entry(&ticket.place.area).or_insert_with(|| AreaAvailability {
-            area: ticket.place.area.clone(),
-            tickets: 0,
-            available: 0,
-            held: 0,
-            booked: 0,
-            blocked: 0,
-        });
-        area.tickets += 1;
-        *match &ticket.state {
-            _ if ticket.is_available(at) => &mut area.available,
-            TicketState::Booked { .. } => &mut area.booked,
-            TicketState::Blocked { .. } => &mut area.blocked,
-            TicketState::Held { .. } | TicketState::Available => &mut area.held,
-        } += 1;
-    }
-    areas.into_values().collect()
+    let area = |(id, index): (&AreaId, &AreaIndex)| {
+        let lapsed = index.lapsed(at);
+        AreaAvailability {
+            area: id.clone(),
+            tickets: index.tickets.len() as u64,
+            available: (index.available.len() + lapsed) as u64,
+            held: (index.held.len() - lapsed) as u64,
+            booked: index.booked,
+            blocked: index.blocked,
+        }
+    };
+    event.areas.iter().map(area).collect()
 }
 
 /// How many places of a pool expired holds still count in.

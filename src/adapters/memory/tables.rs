@@ -58,12 +58,14 @@ pub(super) struct CustomerIndex {
     pub(super) holds: Holds,
 }
 
-/// The tickets of an area, and which of them are, or by themselves become, available.
+/// The tickets of an area, which of them are, or by themselves become, available, and how many are not.
 #[derive(Default)]
 pub(super) struct AreaIndex {
     pub(super) tickets: BTreeSet<TicketId>,
     pub(super) available: HashSet<TicketId>,
     pub(super) held: BTreeSet<(Timestamp, TicketId)>,
+    pub(super) booked: u64,
+    pub(super) blocked: u64,
 }
 
 impl Tables {
@@ -312,7 +314,8 @@ impl AreaIndex {
             TicketState::Held { until, .. } => {
                 self.held.insert((*until, id.clone()));
             }
-            TicketState::Booked { .. } | TicketState::Blocked { .. } => {}
+            TicketState::Booked { .. } => self.booked += 1,
+            TicketState::Blocked { .. } => self.blocked += 1,
         }
     }
 
@@ -324,8 +327,14 @@ impl AreaIndex {
             TicketState::Held { until, .. } => {
                 self.held.remove(&(*until, id.clone()));
             }
-            TicketState::Booked { .. } | TicketState::Blocked { .. } => {}
+            TicketState::Booked { .. } => self.booked -= 1,
+            TicketState::Blocked { .. } => self.blocked -= 1,
         }
+    }
+
+    /// How many of the tickets that are held are available at `now`.
+    pub(super) fn lapsed(&self, now: Timestamp) -> usize {
+        self.held.iter().take_while(|(until, _)| *until <= now).count()
     }
 
     /// The tickets that are available at `now`, in the order of their ids.
