@@ -9,6 +9,7 @@ mod common;
 #[path = "../../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
 
+mod back;
 mod booking;
 mod checks;
 mod down;
