@@ -251,14 +251,13 @@ impl Round {
     }
 
     fn decide(&mut self, ask: usize) {
-        let now = self.engine.runtime.now();
         let pending = !self.is_over();
         let (verdict, holds, absent) = match &mut self.progress[ask] {
             Progress::Acquiring(acquisition) => {
                 let Some(acquired) = acquisition.decision() else { return };
                 let votes = std::mem::replace(acquisition, Acquisition::new(0)).into_votes();
                 let granted = granting(&votes);
-                let verdict = self.acquired(ask, acquired, votes, now);
+                let verdict = self.acquired(ask, acquired, votes);
                 let holds = matches!(verdict, Verdict::Granted { .. });
                 if !holds {
                     for node in granted {
@@ -272,15 +271,9 @@ impl Round {
                 let absent = std::mem::take(absent);
                 match (&self.asks[ask], compared) {
                     (Ask::Extend { ttl, .. }, Compared::Done) => {
-                        let deadline = self.engine.deadline(self.started, *ttl);
-                        if now < deadline {
-                            (Verdict::Done { deadline }, true, absent)
-                        } else {
-                            // Confirmed when it was over.
-                            (Verdict::Unknown, false, Vec::new())
-                        }
+                        (Verdict::Extended { deadline: self.engine.deadline(self.started, *ttl) }, true, absent)
                     }
-                    (_, Compared::Done) => (Verdict::Done { deadline: now }, false, Vec::new()),
+                    (_, Compared::Done) => (Verdict::Released, false, Vec::new()),
                     (_, Compared::Absent) => (Verdict::Absent, false, Vec::new()),
                     (_, Compared::NotOwner) => (Verdict::NotOwner, false, Vec::new()),
                     (_, Compared::Unknown) => (Verdict::Unknown, false, Vec::new()),
@@ -300,17 +293,10 @@ impl Round {
         self.requests[self.request_of[ask]].undecided -= 1;
     }
 
-    fn acquired(&self, ask: usize, acquired: Acquired, votes: Vec<Vote>, now: Instant) -> Verdict {
+    fn acquired(&self, ask: usize, acquired: Acquired, votes: Vec<Vote>) -> Verdict {
         let Ask::Acquire { ttl, .. } = &self.asks[ask] else { return Verdict::Unknown };
         match acquired {
-            Acquired::Granted => {
-                let deadline = self.engine.deadline(self.started, *ttl);
-                if now < deadline {
-                    Verdict::Granted { deadline, votes }
-                } else {
-                    Verdict::TooLate { took: now.saturating_duration_since(self.started) }
-                }
-            }
+            Acquired::Granted => Verdict::Granted { deadline: self.engine.deadline(self.started, *ttl), votes },
             Acquired::Contended { retry_after } => Verdict::Contended { retry_after, votes },
             Acquired::NoQuorum => Verdict::NoQuorum { votes },
         }
