@@ -16,6 +16,7 @@ mod down;
 mod drops;
 mod foreign;
 mod in_flight;
+mod owed;
 mod restart;
 mod secrets;
 mod stopped;

@@ -10,7 +10,9 @@ use futures_util::future::{Either, select};
 use super::super::check::Finding;
 use super::super::config::Quarantine;
 use super::super::server::{Answer, Ask, Connected, Link, Server, ServerError};
+use super::background::Background;
 use super::breaker::Breaker;
+use super::owed::Owed;
 use super::quarantine::quarantined_until;
 use crate::ports::{LockError, Observation, Observer, Runtime, RuntimeExt};
 
@@ -18,12 +20,16 @@ use crate::ports::{LockError, Observation, Observer, Runtime, RuntimeExt};
 /// although it can be connected to.
 const UNANSWERED_MAX: u32 = 3;
 
+/// For how long a node is waited for that is given back what it has missed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A server and what is known about it.
 #[derive(Debug)]
 pub(super) struct Node {
     server: Arc<dyn Server>,
     name: Arc<str>,
     runtime: Arc<dyn Runtime>,
+    background: Background,
     observer: Arc<dyn Observer>,
     quarantine: Quarantine,
     connect_timeout: Duration,
@@ -45,6 +51,9 @@ struct State {
     answered: u64,
     run_id: Option<Arc<str>>,
     quarantined_until: Option<Instant>,
+    owed: Owed,
+    /// The last connection on which the node did not do what it was owed: it is not asked for that again there.
+    unpaid_on: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +74,14 @@ pub(super) struct Reply {
     pub(super) counts: bool,
 }
 
+/// Why a node gave no answers.
+#[derive(Debug)]
+pub(super) struct NoReply {
+    pub(super) error: ServerError,
+    /// It was sent, so that it may have been done.
+    pub(super) was_sent: bool,
+}
+
 /// What is to be done to reach the node.
 enum Way {
     Open(Up),
@@ -76,12 +93,14 @@ impl Node {
     pub(super) fn new(
         server: Arc<dyn Server>,
         runtime: Arc<dyn Runtime>,
+        background: Background,
         observer: Arc<dyn Observer>,
         quarantine: Quarantine,
         connect_timeout: Duration,
     ) -> Arc<Self> {
         let name = Arc::from(server.name());
-        Arc::new(Self { server, name, runtime, observer, quarantine, connect_timeout, state: Mutex::default() })
+        let state = Mutex::default();
+        Arc::new(Self { server, name, runtime, background, observer, quarantine, connect_timeout, state })
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -95,11 +114,11 @@ impl Node {
 
     /// Asks, on the connection that is there or is being made. When it ends before the answer, once more on the next one:
     /// whatever is asked may be asked twice.
-    pub(super) async fn ask(self: Arc<Self>, asks: Arc<[Ask]>) -> Result<Reply, ServerError> {
-        let mut again = true;
+    pub(super) async fn ask(self: Arc<Self>, asks: Arc<[Ask]>) -> Result<Reply, NoReply> {
+        let mut was_sent = false;
         let first = self.generation();
         loop {
-            let Up { link, generation } = self.up().await?;
+            let Up { link, generation } = self.up().await.map_err(|error| NoReply { error, was_sent })?;
             match link.ask(Arc::clone(&asks)).await {
                 Ok(answers) => {
                     let was_sent_at_once = first == Some(generation);
@@ -107,13 +126,13 @@ impl Node {
                 }
                 Err(error @ ServerError::Closed(_)) => {
                     self.lost(generation, error.clone());
-                    if !std::mem::take(&mut again) {
-                        return Err(error);
+                    if std::mem::replace(&mut was_sent, true) {
+                        return Err(NoReply { error, was_sent });
                     }
                 }
-                Err(refused) => {
+                Err(error) => {
                     self.heard(generation);
-                    return Err(refused);
+                    return Err(NoReply { error, was_sent });
                 }
             }
         }
@@ -216,7 +235,7 @@ impl Node {
         }
     }
 
-    fn is_up(&self, Connected { link, life }: Connected) {
+    fn is_up(self: &Arc<Self>, Connected { link, life }: Connected) {
         let now = self.runtime.now();
         let was_down = {
             let mut state = self.state();
@@ -231,6 +250,51 @@ impl Node {
             if state.unanswered < UNANSWERED_MAX { state.succeeded() } else { false }
         };
         self.tell_up(was_down);
+        self.pay();
+    }
+
+    /// The node has missed these releases, and is told when it is reached again, unless their keys have ended by then.
+    pub(super) fn owe(self: &Arc<Self>, releases: Vec<(Ask, Instant)>) {
+        if releases.is_empty() {
+            return;
+        }
+        let now = self.runtime.now();
+        self.state().owed.add(releases, now);
+        // It may be up again by now.
+        self.pay();
+    }
+
+    /// Tells the node what it has missed, in the background. What it does not answer it is owed until its next connection.
+    fn pay(self: &Arc<Self>) {
+        let now = self.runtime.now();
+        let (Up { link, generation }, owed) = {
+            let mut state = self.state();
+            let Some(up) = state.up.clone().filter(|up| state.unpaid_on != Some(up.generation)) else { return };
+            (up, state.owed.take(now))
+        };
+        if owed.is_empty() {
+            return;
+        }
+        let node = Arc::clone(self);
+        let patience = self.runtime.sleep(PATIENCE);
+        self.background.spawn(async move {
+            let asks = owed.iter().map(|(release, _)| release.clone()).collect();
+            let error = match select(link.ask(asks), patience).await {
+                Either::Left((Ok(_), _)) => return node.heard(generation),
+                Either::Left((Err(error), _)) => Some(error),
+                Either::Right(_) => None,
+            };
+            {
+                let mut state = node.state();
+                state.owed.add(owed, node.runtime.now());
+                state.unpaid_on = Some(generation);
+            }
+            if let Some(error @ ServerError::Closed(_)) = error {
+                node.lost(generation, error);
+            }
+            // Another connection may have come too early for that.
+            node.pay();
+        });
     }
 
     fn is_down(&self, error: ServerError) {
