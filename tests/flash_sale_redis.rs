@@ -1,5 +1,5 @@
 //! The flash sale with a lock over Redis servers: its own, which never stay behind, and those that it is given.
-#![cfg(all(feature = "sqlite", feature = "rslock"))]
+#![cfg(all(feature = "sqlite", any(feature = "redlock", feature = "rslock")))]
 
 mod flash_sale_support;
 #[path = "../examples/flash_sale/redis_servers/mod.rs"]
@@ -12,11 +12,21 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use flash_sale_support::{Run, command, flash_sale, run_sale};
-use redis_servers::RedisServers;
+use redis_servers::{RedisServer, RedisServers};
 use serde_json::Value;
 
+/// The locks on Redis servers that are compiled in.
+const LOCKS: &[&str] = &[
+    #[cfg(feature = "redlock")]
+    "redlock",
+    #[cfg(feature = "rslock")]
+    "rslock",
+];
+
 /// Small enough for a debug build.
-const SMALL: &str = "--processes 3 --buyers 240 --concurrency 30 --standing 40 --pay-ms 0 --lock rslock";
+fn small(lock: &str) -> String {
+    format!("--processes 3 --buyers 240 --concurrency 30 --standing 40 --pay-ms 0 --lock {lock}")
+}
 
 fn number(report: &Value, field: &str) -> u64 {
     report[field].as_u64().unwrap_or_else(|| panic!("{field} is {}", report[field]))
@@ -47,31 +57,68 @@ fn report(run: &Run) -> Value {
 
 #[test]
 fn every_lock_policy_sells_on_private_servers() {
-    for policy in ["ticket", "area", "event"] {
-        let (report, _) = run_sale(&format!("{SMALL} --lock-policy {policy}"));
-        assert_eq!((&report["lock"], &report["lock_policy"]), (&"rslock".into(), &policy.into()));
-        assert!(number(&report, "lock_acquisitions") > 0, "{report}");
-        assert!(number(&report, "bookings") > 50, "{report}");
+    for lock in LOCKS {
+        for policy in ["ticket", "area", "event"] {
+            let (report, _) = run_sale(&format!("{} --lock-policy {policy}", small(lock)));
+            assert_eq!((&report["lock"], &report["lock_policy"]), (&(*lock).into(), &policy.into()));
+            assert!(number(&report, "lock_acquisitions") > 0, "{report}");
+            assert!(number(&report, "bookings") > 50, "{report}");
+        }
+        run_sale(&format!("{} --lock-policy adaptive", small(lock)));
+        run_sale(&format!("--store memory --processes 1 --buyers 60 --pay-ms 0 --lock {lock} --lock-policy event"));
     }
-    run_sale(&format!("{SMALL} --lock-policy adaptive"));
-    run_sale("--store memory --processes 1 --buyers 60 --pay-ms 0 --lock rslock --lock-policy event");
+}
+
+#[test]
+fn what_everybody_wants_is_sold_once() {
+    for lock in LOCKS {
+        for (demand, policy) in [("hot-seat", "ticket"), ("hot-pool", "event")] {
+            let (report, _) = run_sale(&format!("{} --demand {demand} --lock-policy {policy}", small(lock)));
+            assert!(number(&report, "lock_acquisitions") > 0, "{report}");
+        }
+    }
 }
 
 #[test]
 fn killed_workers_lose_nothing_that_was_acknowledged() {
-    let (report, run) = run_sale(&format!("{SMALL} --lock-policy ticket --kill-workers 1"));
-    assert_eq!(number(&report, "killed"), 1, "{run:?}");
+    for lock in LOCKS {
+        let (report, run) = run_sale(&format!("{} --lock-policy ticket --kill-workers 2", small(lock)));
+        assert_eq!(number(&report, "killed"), 2, "{run:?}");
+    }
 }
 
 #[test]
 fn servers_that_are_named_are_used_and_left_as_they_are() {
     let servers = RedisServers::start(3).expect("servers");
-    let run = flash_sale([words(SMALL), words("--lock-policy event --json"), with_redis(&servers.urls())].concat());
+    for lock in LOCKS {
+        let before: Vec<u64> = servers.iter().map(locks_taken).collect();
+        let line = format!("{} --lock-policy event --json", small(lock));
+        let run = flash_sale([words(&line), with_redis(&servers.urls())].concat());
+        assert!(number(&report(&run), "lock_acquisitions") > 0);
+        for (server, before) in servers.iter().zip(before) {
+            assert!(locks_taken(server) > before);
+            assert_eq!(server.command(&["PING"]).expect("an answer"), "PONG");
+            // What a worker gave back in its last moment, at the latest when its TTL ends.
+            eventually("no lock is left", || server.keys().is_ok_and(|keys| keys.is_empty()));
+        }
+    }
+}
+
+fn locks_taken(server: &RedisServer) -> u64 {
+    server.calls().expect("calls").get("set").copied().unwrap_or_default()
+}
+
+/// Whose lock is over a majority does not need the others.
+#[test]
+#[cfg(feature = "redlock")]
+fn one_server_that_stands_still_and_comes_back_stops_nobody() {
+    let servers = RedisServers::start(3).expect("servers");
+    servers[2].pause().expect("it stands still");
+    let line = format!("{} --lock-policy event --json", small("redlock"));
+    let run = flash_sale([words(&line), with_redis(&servers.urls())].concat());
     assert!(number(&report(&run), "lock_acquisitions") > 0);
+    servers[2].resume().expect("it goes on");
     for server in servers.iter() {
-        assert!(server.calls().expect("calls").get("set").is_some_and(|calls| *calls > 0));
-        assert_eq!(server.command(&["PING"]).expect("an answer"), "PONG");
-        // What a worker gave back in its last moment, at the latest when its TTL ends.
         eventually("no lock is left", || server.keys().is_ok_and(|keys| keys.is_empty()));
     }
 }
@@ -79,15 +126,18 @@ fn servers_that_are_named_are_used_and_left_as_they_are() {
 /// The sale does not depend on its lock.
 #[test]
 fn a_majority_that_dies_during_the_sale_stops_nobody() {
-    let servers = RedisServers::start(3).expect("servers");
-    let line = "--processes 3 --buyers 600 --concurrency 30 --pay-ms 20 --lock rslock --lock-policy ticket --json";
-    let mut sale = command([words(line), with_redis(&servers.urls())].concat());
-    let sale = sale.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    eventually("locks are taken", || servers[0].calls().is_ok_and(|calls| calls.get("set") > Some(&20)));
-    servers[0].kill();
-    servers[1].kill();
-    let report = report(&Run::from(sale.wait_with_output().expect("it ends")));
-    assert!(number(&report, "bookings") > 100, "{report}");
+    for lock in LOCKS {
+        let servers = RedisServers::start(3).expect("servers");
+        let line =
+            format!("--processes 3 --buyers 600 --concurrency 30 --pay-ms 20 --lock {lock} --lock-policy ticket");
+        let mut sale = command([words(&line), words("--json"), with_redis(&servers.urls())].concat());
+        let sale = sale.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        eventually("locks are taken", || locks_taken(&servers[0]) > 20);
+        servers[0].kill();
+        servers[1].kill();
+        let report = report(&Run::from(sale.wait_with_output().expect("it ends")));
+        assert!(number(&report, "bookings") > 100, "{report}");
+    }
 }
 
 // ---- what is wrong is said
@@ -97,10 +147,15 @@ fn servers_that_do_not_answer_are_noticed_before_the_sale() {
     // Ports that nobody listens on: they were free a moment ago.
     let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address"));
     let urls: Vec<String> = ports.iter().map(|address| format!("redis://{address}")).collect();
-    let run = flash_sale([words(SMALL), with_redis(&urls)].concat());
-    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{run:?}");
-    let said = run.stderr.lines().last().expect("a line");
-    assert!(said.starts_with("flash_sale: --lock rslock: the lock's store failed: no majority"), "{said}");
+    for lock in LOCKS {
+        let run = flash_sale([words(&small(lock)), with_redis(&urls)].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{run:?}");
+        let said = run.stderr.lines().last().expect("a line");
+        let why = if *lock == "redlock" { "no quorum of 3 nodes" } else { "no majority" };
+        assert!(said.starts_with(&format!("flash_sale: --lock {lock}: the lock's store failed: {why}")), "{said}");
+        // Who told apart what is wrong with each server says so.
+        assert!(*lock != "redlock" || said.matches("Connection refused").count() >= 2, "{said}");
+    }
 }
 
 #[test]
@@ -115,21 +170,35 @@ fn what_is_no_address_is_refused_without_its_password() {
         "redis:/u:hunter2@localhost",
         "u:hunter2@localhost:6379?password=hunter2",
     ] {
-        let run = flash_sale(["--lock", "rslock", "--redis", url]);
-        run.assert_refused("--redis");
-        assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+        for lock in LOCKS {
+            let run = flash_sale(["--lock", lock, "--redis", url]);
+            run.assert_refused("--redis");
+            assert!(!run.stderr.contains("hunter2"), "{}", run.stderr);
+        }
     }
+}
+
+/// It would vote twice.
+#[test]
+#[cfg(feature = "redlock")]
+fn a_server_that_is_named_twice_is_refused() {
+    let urls = ["redis://127.0.0.1:6379/1", "redis://127.0.0.1:6379/2"].map(ToOwned::to_owned);
+    let run = flash_sale([words(&small("redlock")), with_redis(&urls)].concat());
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert_eq!(run.stderr.lines().last(), Some("flash_sale: --redis: node 127.0.0.1:6379/2 was given twice"));
 }
 
 #[test]
 fn without_redis_server_one_line_says_what_to_do() {
     let nowhere = tempfile::tempdir().expect("a folder");
-    let output = command(words(SMALL)).env("PATH", nowhere.path()).output().expect("it runs");
-    let run = Run::from(output);
-    assert_eq!(run.code, Some(2), "{run:?}");
-    let said = run.stderr.lines().last().expect("a line");
-    let words = "redis-server is not installed: apt-get install redis-server, or name servers with --redis";
-    assert_eq!(said, format!("flash_sale: {words}"));
+    for lock in LOCKS {
+        let output = command(words(&small(lock))).env("PATH", nowhere.path()).output().expect("it runs");
+        let run = Run::from(output);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        let said = run.stderr.lines().last().expect("a line");
+        let words = "redis-server is not installed: apt-get install redis-server, or name servers with --redis";
+        assert_eq!(said, format!("flash_sale: {words}"));
+    }
 }
 
 // ---- secrets
@@ -149,10 +218,14 @@ fn passwords_are_neither_printed_nor_written_down() {
         let url = |port| format!("redis://box-office:{password}@127.0.0.1:{port}/0");
         with_redis(&servers.iter().map(|server| url(server.port())).collect::<Vec<_>>())
     };
+    LOCKS.iter().for_each(|lock| keeps_the_password(lock, with));
+}
+
+fn keeps_the_password(lock: &str, with: impl Fn(&str) -> Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let (keep, page) = (folder.path().join("kept"), folder.path().join("page.html"));
     let more = format!("--lock-policy event --keep {} --report {} --json", keep.display(), page.display());
-    let run = flash_sale([words(SMALL), words(&more), with("hunter2")].concat());
+    let run = flash_sale([words(&small(lock)), words(&more), with("hunter2")].concat());
     assert!(number(&report(&run), "lock_acquisitions") > 0);
     let kept = files(&keep);
     assert!(kept.iter().any(|file| file.ends_with("sale.json")) && kept.len() > 4, "{kept:?}");
@@ -163,10 +236,11 @@ fn passwords_are_neither_printed_nor_written_down() {
     }
     assert!(!has_secret(run.stdout.as_bytes()) && !has_secret(run.stderr.as_bytes()), "{run:?}");
     let text = fs::read_to_string(&page).expect("the page").replace("</span> <span>", " ");
-    assert!(text.contains("--features sqlite,rslock --example flash_sale"), "the command that repeats the sale");
+    let command = format!("--features sqlite,{lock} --example flash_sale");
+    assert!(text.contains(&command), "the command that repeats the sale");
     assert!(text.contains("--redis URL --redis URL --redis URL"), "the command that repeats the sale");
 
-    let refused = flash_sale([words(SMALL), with("hunter2-and-wrong")].concat());
+    let refused = flash_sale([words(&small(lock)), with("hunter2-and-wrong")].concat());
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(!has_secret(refused.stderr.as_bytes()), "{refused:?}");
 }
@@ -229,36 +303,42 @@ mod left_behind {
 
     #[test]
     fn after_a_sale_no_server_is_left() {
-        let folder = tempfile::tempdir().expect("a folder");
-        // Long enough to be seen.
-        let line = "--processes 2 --buyers 60 --pay-ms 300 --lock rslock --lock-policy event --json";
-        let sale = Sale::start(folder.path(), line);
-        eventually("three servers run", || count(folder.path(), "redis-server") == 3);
-        report(&sale.wait());
-        assert_nothing_is_left(folder.path());
+        for lock in LOCKS {
+            let folder = tempfile::tempdir().expect("a folder");
+            // Long enough to be seen.
+            let line = format!("--processes 2 --buyers 60 --pay-ms 300 --lock {lock} --lock-policy event --json");
+            let sale = Sale::start(folder.path(), &line);
+            eventually("three servers run", || count(folder.path(), "redis-server") == 3);
+            report(&sale.wait());
+            assert_nothing_is_left(folder.path());
+        }
     }
 
     #[test]
     fn after_a_sale_that_could_not_begin_no_server_is_left() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let elsewhere = tempfile::tempdir().expect("a folder");
-        let file = elsewhere.path().join("store.db");
-        fs::write(&file, [7; 4_096]).expect("a file");
-        let run = Sale::start(folder.path(), &format!("{SMALL} --store-url {}", file.display())).wait();
-        assert_eq!(run.code, Some(1), "{run:?}");
-        assert_nothing_is_left(folder.path());
+        for lock in LOCKS {
+            let folder = tempfile::tempdir().expect("a folder");
+            let elsewhere = tempfile::tempdir().expect("a folder");
+            let file = elsewhere.path().join("store.db");
+            fs::write(&file, [7; 4_096]).expect("a file");
+            let run = Sale::start(folder.path(), &format!("{} --store-url {}", small(lock), file.display())).wait();
+            assert_eq!(run.code, Some(1), "{run:?}");
+            assert_nothing_is_left(folder.path());
+        }
     }
 
     #[test]
     fn after_a_sale_that_was_killed_no_process_is_left() {
-        let folder = tempfile::tempdir().expect("a folder");
-        // Nobody who takes this long to pay is through before the sale is killed.
-        let line = "--processes 3 --buyers 3000 --pay-ms 60000 --lock rslock --lock-policy event";
-        let sale = Sale::start(folder.path(), line);
-        eventually("workers and servers run", || {
-            count(folder.path(), "flash_sale") == 4 && count(folder.path(), "redis-server") == 3
-        });
-        drop(sale);
-        eventually("all processes are gone", || programs(folder.path()).is_empty());
+        for lock in LOCKS {
+            let folder = tempfile::tempdir().expect("a folder");
+            // Nobody who takes this long to pay is through before the sale is killed.
+            let line = format!("--processes 3 --buyers 3000 --pay-ms 60000 --lock {lock} --lock-policy event");
+            let sale = Sale::start(folder.path(), &line);
+            eventually("workers and servers run", || {
+                count(folder.path(), "flash_sale") == 4 && count(folder.path(), "redis-server") == 3
+            });
+            drop(sale);
+            eventually("all processes are gone", || programs(folder.path()).is_empty());
+        }
     }
 }

@@ -8,6 +8,7 @@ mod redis_servers;
 mod runtime;
 
 use std::error::Error;
+use std::io::Read;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -217,7 +218,7 @@ fn a_runtime_that_has_ended_is_a_failure() {
     let lock = tokio.block_on(async { open(&servers) });
     drop(tokio);
     let error = lock.acquire_all(&[key("seat")], LONG).now_or_never().expect("at once").expect_err("no runtime");
-    assert!(chain(&error).contains("the runtime ended"), "{}", chain(&error));
+    assert!(chain(&error).contains("the runtime has ended"), "{}", chain(&error));
 }
 
 // ---- leases
@@ -391,4 +392,34 @@ async fn a_release_that_no_majority_answers_is_unknown() {
     servers[1].kill();
     assert_eq!(release(&lock, lease).await, Released::Unknown);
     assert!(servers[2].keys().unwrap().is_empty());
+}
+
+/// The feature `redlock` brings a provider of cryptography, as a host must that has this one alone. Without, nothing is sent
+/// in the clear instead, and nobody waits for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_is_spoken_where_the_process_has_a_provider_and_is_a_failure_elsewhere() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("rediss://{}", listener.local_addr().expect("an address"));
+    let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut first = [0];
+            // Of a connection that ends at once there is nothing to be heard.
+            let bytes = stream.and_then(|mut stream| stream.read(&mut first)).unwrap_or(0);
+            if heard.send(first[..bytes].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    let lock = RslockLock::builder(rslock::LockManager::new(vec![url]), TestRuntime::current()).build();
+    let attempt = tokio::time::timeout(Duration::from_secs(30), lock.acquire_each(&[key("seat")], LONG)).await;
+    attempt.expect("an answer").expect_err("nobody speaks TLS there");
+    hearing.close();
+    let mut all = Vec::new();
+    while let Some(first) = hearing.recv().await {
+        all.extend(first);
+    }
+    const HANDSHAKE: u8 = 22;
+    assert!(all.iter().all(|first| *first == HANDSHAKE), "in the clear: {all:?}");
+    assert_eq!(!all.is_empty(), cfg!(feature = "redlock"));
 }

@@ -63,7 +63,8 @@ pub(crate) enum Fault {
     DeadNode,
     /// It is killed, and whoever has its port accepts connections and says nothing
     SilentNode,
-    /// It is killed and started again, with nothing in its memory
+    /// It is killed and started again, with nothing in its memory; redlock runs with its quarantine, and waits before the
+    /// start until its servers are old enough to count
     Restart,
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::args::{Args, LockName};
+use crate::args::{Args, Fault, LockName};
 use crate::fault::{Struck, strike};
 use crate::holders::{self, counted, counter};
 use crate::orders::{Orders, Outcome, WORKER};
@@ -16,6 +16,13 @@ use crate::report::Report;
 
 /// For how long a lock is taken. Long beside every hold, so that what is slow does not become unsafe.
 const TTL: Duration = Duration::from_secs(10);
+
+/// How old a server has to be until it counts where those that have restarted do not, as those that have just started do not:
+/// no lock that it may have forgotten is left, and its uptime, in whole seconds, may say one too many.
+const COUNTS_AT: Duration = Duration::from_secs(TTL.as_secs() + 1);
+
+/// How often a server is asked for its age.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long the run takes in which the holders count.
 const COUNTING: Duration = Duration::from_secs(1);
@@ -50,6 +57,9 @@ struct Turn {
 
 fn turn(lock: LockName, args: &Args, time: Duration, count: bool) -> Result<Turn, Box<dyn Error>> {
     let servers = RedisServers::start(usize::try_from(args.nodes)?)?;
+    if lock == LockName::Redlock && args.fault == Fault::Restart {
+        all_count(&servers)?;
+    }
     let folder = tempfile::tempdir()?;
     let mut workers = Vec::new();
     for process in 0..args.processes {
@@ -89,6 +99,20 @@ fn turn(lock: LockName, args: &Args, time: Duration, count: bool) -> Result<Turn
         true => lost_counts(folder.path(), args.keys, &outcomes)?,
     };
     Ok(Turn { outcomes, seconds, commands, overlaps })
+}
+
+/// Waits until every server counts. Not part of what is measured.
+fn all_count(servers: &RedisServers) -> Result<(), Box<dyn Error>> {
+    let deadline = Instant::now() + COUNTS_AT * 2;
+    for server in servers.iter() {
+        while server.info("server", "uptime_in_seconds")? < COUNTS_AT.as_secs() {
+            if Instant::now() > deadline {
+                return Err("a redis-server does not get older".into());
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(())
 }
 
 fn struck_after(after: Duration, args: &Args, servers: &RedisServers) -> Result<Struck, Box<dyn Error>> {

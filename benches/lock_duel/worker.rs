@@ -42,9 +42,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     // Whoever connects for the first time does it before the start.
     tokio.block_on(async {
         let key = Key::new(u32::MAX - orders.process)?;
-        if let Some(held) = contender.acquire(&key, Duration::from_secs(5)).await {
-            held.release().await;
-        }
+        let held = contender.acquire(&key, Duration::from_secs(5)).await;
+        held.ok_or("a key that nobody wants could not be had")?.release().await;
         Ok::<_, Box<dyn Error>>(())
     })?;
     say("ready")?;

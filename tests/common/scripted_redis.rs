@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     LostAfter,
     /// All of it is refused.
     Refused(&'static str),
+    /// It is not done, and nobody says so.
+    Ignored,
 }
 
 /// How connecting goes.
@@ -189,6 +191,11 @@ impl Redis {
         self
     }
 
+    /// Nothing goes wrong with the next requests.
+    pub(crate) fn no_faults(&self) {
+        self.state().faults.clear();
+    }
+
     pub(crate) fn finds(&self, findings: impl IntoIterator<Item = Finding>) -> &Self {
         self.state().findings.extend(findings);
         self
@@ -299,6 +306,7 @@ impl Redis {
         let now = self.0.sim.elapsed();
         let replied = match state.faults.pop_front() {
             Some(Fault::LostBefore) => None,
+            Some(Fault::Ignored) => return,
             Some(Fault::LostAfter) => {
                 state.answers(&sent.asks, now);
                 None

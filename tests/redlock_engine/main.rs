@@ -11,6 +11,7 @@ mod drops;
 mod extending;
 mod late;
 mod nodes;
+mod owed;
 mod quarantine;
 mod schedules;
 mod validity;

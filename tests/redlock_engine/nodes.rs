@@ -296,6 +296,56 @@ fn a_node_that_nobody_can_connect_to_is_told_about_once() {
     });
 }
 
+/// It accepts every connection, and ends it at the first request, or is silent on it.
+#[test]
+fn a_node_that_can_be_connected_to_and_is_good_for_nothing_is_left_alone() {
+    for fault in [Fault::LostBefore, Fault::Ignored] {
+        simulate(async |sim| {
+            let servers = Servers::new(&sim, 3);
+            let lock = servers.redlock();
+            warm_up(&sim, &lock).await;
+            let node = &servers.all[2];
+            let (connected, started) = (connects(node), sim.elapsed());
+            while sim.elapsed() - started < seconds(20) {
+                node.faults(vec![fault.clone(); 10]);
+                let held = take(&lock, &["seat"]).await;
+                give_back(&lock, held).await;
+                sim.sleep_for(millis(20)).await;
+            }
+            let attempts = connects(node) - connected;
+            assert!((10..=24).contains(&attempts), "{attempts} in 20 s: once in 2 s after a while");
+            let seen = servers.seen.all();
+            assert_eq!(seen.last().map(String::as_str), Some("c down"), "{seen:?}");
+            assert!(seen.len() <= 5, "it is not told about each time: {seen:?}");
+            // It takes part again after its first answer.
+            node.no_faults();
+            sim.sleep_for(seconds(3)).await;
+            for _ in 0..2 {
+                let held = take(&lock, &["seat"]).await;
+                give_back(&lock, held).await;
+                sim.sleep_for(millis(500)).await;
+            }
+            assert_eq!(servers.seen.all().len(), seen.len() + 1);
+            assert_eq!(servers.seen.all().last().map(String::as_str), Some("c up"));
+            servers.assert_nothing_left(&lock).await;
+        });
+    }
+}
+
+#[test]
+fn connections_that_end_after_an_answer_are_made_again_at_once_each_time() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        for _ in 0..20 {
+            warm_up(&sim, &lock).await;
+            servers.all[2].lose_connections();
+        }
+        assert_eq!(connects(&servers.all[2]), 20);
+        assert_eq!(servers.seen.all(), Vec::<String>::new());
+    });
+}
+
 #[test]
 fn a_client_that_panics_when_it_connects_is_a_node_that_is_down() {
     simulate(async |sim| {

@@ -8,7 +8,7 @@ use super::common::audit::audit;
 use super::common::world::{event, lines, places, unavailable};
 use super::*;
 
-async fn hall(store: &MemoryRepository) {
+pub(crate) async fn hall(store: &MemoryRepository) {
     let office = BookingService::builder(Arc::new(store.clone()), TestRuntime::current()).build().expect("a service");
     let created = office.create_event(&event(), office.new_operation_id(), CreateEvent::default()).await;
     let _ = created.expect("an event");

@@ -84,12 +84,12 @@ async fn nobody_waits_for_one_server_of_three_that_is_silent() {
     nobody_waits_for_one(Fault::Silent).await;
 }
 
-fn impatient(servers: &RedisServers, notes: &Arc<Notes>) -> Redlock {
+pub(crate) fn impatient(servers: &RedisServers, notes: &Arc<Notes>) -> Redlock {
     builder(servers).node_timeout(TIMEOUT).connect_timeout(TIMEOUT).observer(notes.clone()).build().expect("a lock")
 }
 
 /// Calls until it is so. A busy machine may have it that no quorum is found now and then.
-async fn called_until(lock: &Redlock, what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn called_until(lock: &Redlock, what: &str, mut is_so: impl FnMut() -> bool) {
     eventually(what, async || {
         if let Ok(Acquisition { attempt: Attempt::Granted(leases), .. }) = attempt(lock, "tried").await {
             lock.release(leases).await.expect("an answer");

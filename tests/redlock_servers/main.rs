@@ -9,12 +9,14 @@ mod common;
 #[path = "../../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
 
+mod back;
 mod booking;
 mod checks;
 mod down;
 mod drops;
 mod foreign;
 mod in_flight;
+mod owed;
 mod restart;
 mod secrets;
 mod stopped;

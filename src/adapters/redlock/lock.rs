@@ -160,7 +160,7 @@ impl Redlock {
             }
             Verdict::NoQuorum { votes } => Err(RedlockError::NoQuorum(NoQuorum::new(self.reports(votes)))),
             Verdict::TooLate { took } => Err(RedlockError::TooLate { took, ttl }),
-            Verdict::Done { .. } | Verdict::Absent | Verdict::NotOwner | Verdict::Unknown => {
+            Verdict::Extended { .. } | Verdict::Released | Verdict::Absent | Verdict::NotOwner | Verdict::Unknown => {
                 Err(RedlockError::ShutDown)
             }
         }
@@ -215,7 +215,7 @@ impl Lock for Redlock {
         let asks = leases.iter().map(ask).collect();
         let verdicts = self.engine.ask(asks).await.ok_or(RedlockError::ShutDown)?;
         let extend = |(lease, (_, verdict)): (&mut Lease, (Ask, Verdict))| match verdict {
-            Verdict::Done { deadline } => {
+            Verdict::Extended { deadline } => {
                 lease.set_deadline(deadline);
                 Extended::Extended
             }
@@ -230,9 +230,11 @@ impl Lock for Redlock {
             return Ok(Vec::new());
         }
         let ask = |lease: &Lease| Ask::Release { key: self.redis_key(lease.key()), token: *lease.token() };
-        let verdicts = self.engine.ask(leases.iter().map(ask).collect()).await.ok_or(RedlockError::ShutDown)?;
+        let until = leases.iter().map(Lease::deadline).max().unwrap_or_else(|| self.runtime.now());
+        let verdicts = self.engine.release(leases.iter().map(ask).collect(), until).await;
+        let verdicts = verdicts.ok_or(RedlockError::ShutDown)?;
         let release = |(_, verdict)| match verdict {
-            Verdict::Done { .. } => Released::Released,
+            Verdict::Released => Released::Released,
             Verdict::Absent => Released::Expired,
             Verdict::NotOwner => Released::NotOwner,
             _ => Released::Unknown,

@@ -62,7 +62,8 @@
 //!   lock shares out work; what is sold is decided by the store.
 //! - Mutual exclusion across restarts of nodes that forget, with [`Quarantine::Off`].
 //! - Fairness. Who asks at the right moment gets it.
-//! - That a node which cannot be reached forgets a lock before its TTL.
+//! - That a node which cannot be reached forgets a lock before its TTL. It is told when it is reached again, if this process
+//!   still runs and has not more than 1,024 things to tell it.
 //!
 //! `docs/backends/redlock.md` has the figures.
 

@@ -348,7 +348,8 @@ fn failure(error: RedisError) -> ServerError {
 }
 
 fn describe(error: &RedisError) -> String {
-    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {
+    // The source is shared, and not of the type of what it shares.
+    match std::error::Error::source(error).filter(|_| error.is_io_error()) {
         Some(io) => io.to_string(),
         None => error.category().to_owned(),
     }

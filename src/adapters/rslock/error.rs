@@ -23,7 +23,9 @@ pub(super) enum Fault {
     #[error("rslock has made a lock value of {bytes} bytes, at least 16 are needed")]
     ShortValue { bytes: usize },
     /// The task of the call is gone: the runtime has ended, or the task panicked.
-    #[error("the call was given up, because the runtime ended or a bug in rslock or its adapter ended the task")]
+    #[error(
+        "the call was given up: the runtime has ended, or the task panicked, as for rediss:// without a rustls provider"
+    )]
     GivenUp,
 }
 

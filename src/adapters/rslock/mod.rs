@@ -31,6 +31,17 @@
 //! # fn main() {}
 //! ```
 //!
+//! For `rediss://` the process needs a provider of cryptography for rustls, of which rslock brings none: the host chooses one
+//! for the whole process, at its start. With `rustls = "0.23"` and its feature `ring` among the host's own dependencies:
+//!
+//! ```text
+//! rustls::crypto::ring::default_provider().install_default()
+//! ```
+//!
+//! Where one provider alone is compiled in, rustls takes it without being told; the feature `redlock` brings ring. Where there
+//! is none, or several and none is chosen, rslock panics in the task of every call, and every call fails. This feature
+//! brings none by itself, because a second one beside the host's would end that choice for all of the host's TLS.
+//!
 //! # Options
 //!
 //! | option | default | means |
@@ -74,7 +85,7 @@
 //! - A lock whose servers answer so late that its TTL has ended before is not given back, and ends with its TTL on each.
 //! - Whatever Redlock does not: a server that restarts without its memory forgets its locks, and a holder that was
 //!   paused does not know that its lease has ended.
-//! - The manager must not be over a Redis Cluster's nodes. `rediss://` needs a rustls provider, which the host chooses.
+//! - The manager must not be over a Redis Cluster's nodes.
 
 mod config;
 mod error;

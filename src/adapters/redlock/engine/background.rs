@@ -8,8 +8,8 @@ use futures_util::future::{Either, select};
 
 use crate::ports::{BoxFuture, Runtime};
 
-/// Runs tasks on the host's runtime, and knows when none is left.
-#[derive(Debug)]
+/// Runs tasks on the host's runtime, and knows when none is left. A clone is the same.
+#[derive(Debug, Clone)]
 pub(super) struct Background {
     runtime: Arc<dyn Runtime>,
     state: Arc<Mutex<State>>,

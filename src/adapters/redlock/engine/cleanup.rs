@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 
 use super::super::server::{Answer, Ask, Link};
 use super::Engine;
@@ -14,11 +14,13 @@ use crate::ports::LockToken;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Gives back what a node has granted in vain, on the connection that it was granted on; if that has ended, once on the
-/// next one. What cannot be reached ends with its TTL.
+/// next one; if there is none, the node is owed it.
 pub(super) struct Cleanup {
     pub(super) node: usize,
     pub(super) link: Arc<dyn Link>,
     pub(super) asks: Arc<[Ask]>,
+    /// When it ends by itself.
+    pub(super) until: Instant,
 }
 
 impl Cleanup {
@@ -27,11 +29,12 @@ impl Cleanup {
         let patience = engine.runtime.sleep(PATIENCE);
         engine.background.spawn(async move {
             let given_back = async {
-                if self.link.ask(Arc::clone(&self.asks)).await.is_err() {
-                    let _ = node.ask(self.asks).await;
-                }
+                self.link.ask(Arc::clone(&self.asks)).await.is_ok()
+                    || Arc::clone(&node).ask(Arc::clone(&self.asks)).await.is_ok()
             };
-            select(pin!(given_back), patience).await;
+            if !matches!(select(pin!(given_back), patience).await, Either::Left((true, _))) {
+                node.owe(self.asks.iter().map(|release| (release.clone(), self.until)).collect());
+            }
         });
     }
 }
@@ -42,6 +45,7 @@ pub(super) struct Heal {
     pub(super) token: LockToken,
     /// When the key ends on the other nodes, at the earliest.
     pub(super) until: Instant,
+    pub(super) node: usize,
     pub(super) link: Arc<dyn Link>,
 }
 
@@ -53,7 +57,7 @@ impl Heal {
         }
         // Before the caller can release it.
         engine.unsettled.open(self.token);
-        let spawned = Arc::clone(engine);
+        let (spawned, node) = (Arc::clone(engine), Arc::clone(&engine.nodes[self.node]));
         let end = engine.runtime.sleep(ttl);
         engine.background.spawn(async move {
             let is_released = || spawned.unsettled.released_of(&self.token).contains(&self.key);
@@ -64,10 +68,12 @@ impl Heal {
                 let keys = vec![Arc::clone(&self.key)];
                 let set: Arc<[Ask]> = Arc::from([Ask::Acquire { keys, token: self.token, ttl }]);
                 let healed = self.link.ask(set).await;
-                if matches!(healed.as_deref(), Ok([Answer::Done])) && is_released() {
-                    let release: Arc<[Ask]> =
-                        Arc::from([Ask::Release { key: Arc::clone(&self.key), token: self.token }]);
-                    let _ = self.link.ask(release).await;
+                let may_be_set = healed.as_deref().map_or(true, |answers| matches!(answers, [Answer::Done]));
+                if may_be_set && is_released() {
+                    let release = Ask::Release { key: Arc::clone(&self.key), token: self.token };
+                    if self.link.ask(Arc::from([release.clone()])).await.is_err() {
+                        node.owe(vec![(release, self.until)]);
+                    }
                 }
             };
             select(pin!(healed), end).await;

@@ -9,6 +9,7 @@ mod background;
 mod breaker;
 mod cleanup;
 mod node;
+mod owed;
 mod quarantine;
 mod round;
 mod tally;
@@ -70,9 +71,10 @@ impl Engine {
         runtime: Arc<dyn Runtime>,
         observer: &Arc<dyn Observer>,
     ) -> Arc<Self> {
+        let background = Background::new(Arc::clone(&runtime));
         let node = |server| {
             let (runtime, observer) = (Arc::clone(&runtime), Arc::clone(observer));
-            Node::new(server, runtime, observer, settings.quarantine, settings.connect_timeout)
+            Node::new(server, runtime, background.clone(), observer, settings.quarantine, settings.connect_timeout)
         };
         Arc::new(Self {
             nodes: servers.into_iter().map(node).collect(),
@@ -81,7 +83,7 @@ impl Engine {
             gate: Mutex::default(),
             undecided: AtomicUsize::new(0),
             unsettled: Unsettled::default(),
-            background: Background::new(Arc::clone(&runtime)),
+            background,
             runtime,
         })
     }
@@ -94,8 +96,17 @@ impl Engine {
     ///
     /// Dropped before that, what it asked for is given back.
     pub(super) async fn ask(self: &Arc<Self>, asks: Vec<Ask>) -> Option<Vec<(Ask, Verdict)>> {
+        self.request(asks, self.runtime.now()).await
+    }
+
+    /// Gives back what ends by itself at that time: until then, a node that is missed is told later.
+    pub(super) async fn release(self: &Arc<Self>, releases: Vec<Ask>, until: Instant) -> Option<Vec<(Ask, Verdict)>> {
+        self.request(releases, until).await
+    }
+
+    async fn request(self: &Arc<Self>, asks: Vec<Ask>, until: Instant) -> Option<Vec<(Ask, Verdict)>> {
         let (answer, mut answered) = oneshot::channel();
-        let mut lead = self.enter(Request { asks, answer });
+        let mut lead = self.enter(Request { asks, until, answer });
         if let Some(lead) = lead.as_mut().filter(|lead| !lead.is_crowded) {
             lead.set_off();
         }
@@ -111,9 +122,9 @@ impl Engine {
         answered.ok().map(verdict::Answered::take)
     }
 
-    fn ask_in_background(self: &Arc<Self>, asks: Vec<Ask>) {
+    fn release_in_background(self: &Arc<Self>, releases: Vec<Ask>, until: Instant) {
         let engine = Arc::clone(self);
-        self.background.spawn(async move { drop(engine.ask(asks).await) });
+        self.background.spawn(async move { drop(engine.release(releases, until).await) });
     }
 
     /// Looks for what makes a node unfit, on a new connection if need be, with a key of that name.

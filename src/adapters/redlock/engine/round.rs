@@ -12,7 +12,7 @@ use super::super::error::Vote;
 use super::super::server::{Answer, Ask, Link, ServerError};
 use super::Engine;
 use super::cleanup::{Cleanup, Heal};
-use super::node::Reply;
+use super::node::{NoReply, Reply};
 use super::tally::{Acquired, Acquisition, Compared, Comparison, ComparisonVote};
 use super::verdict::{Answered, Verdict};
 use crate::ports::BoxFuture;
@@ -21,6 +21,8 @@ use crate::ports::BoxFuture;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) asks: Vec<Ask>,
+    /// When that ends by itself which it gives back.
+    pub(super) until: Instant,
     pub(super) answer: oneshot::Sender<Answered>,
 }
 
@@ -43,9 +45,11 @@ pub(super) struct Round {
     request_of: Vec<usize>,
     started: Instant,
     /// What each node has still to answer.
-    pending: Vec<Option<BoxFuture<'static, Result<Reply, ServerError>>>>,
+    pending: Vec<Option<BoxFuture<'static, Result<Reply, NoReply>>>>,
     /// Where the answers of a node came from.
     links: Vec<Option<Arc<dyn Link>>>,
+    /// Which nodes may have done what was asked, although they gave no answer.
+    in_doubt: Vec<bool>,
     /// How many answers each node had given when the round began, and on which connection it was.
     answers_then: Vec<(u64, u64)>,
     timeout: Option<(BoxFuture<'static, ()>, Instant)>,
@@ -58,7 +62,7 @@ pub(super) struct Round {
 /// How far one ask is.
 enum Progress {
     Acquiring(Acquisition),
-    Comparing(Comparison, Vec<Arc<dyn Link>>),
+    Comparing(Comparison, Vec<(usize, Arc<dyn Link>)>),
     /// Decided. A lease that some node has not answered for is unsettled; one that is extended is so from the beginning.
     Decided {
         verdict: Option<Verdict>,
@@ -69,6 +73,7 @@ enum Progress {
 
 struct Waiting {
     asks: Range<usize>,
+    until: Instant,
     undecided: usize,
     answer: Option<oneshot::Sender<Answered>>,
 }
@@ -85,7 +90,8 @@ impl Round {
             asks.extend(request.asks);
             let range = first..asks.len();
             request_of.resize(asks.len(), number);
-            waiting.push(Waiting { undecided: range.len(), asks: range, answer: Some(request.answer) });
+            let (undecided, answer) = (range.len(), Some(request.answer));
+            waiting.push(Waiting { asks: range, until: request.until, undecided, answer });
         }
         let progress: Vec<Progress> = asks
             .iter()
@@ -120,6 +126,7 @@ impl Round {
             started,
             pending,
             links: vec![None; nodes],
+            in_doubt: vec![false; nodes],
             answers_then,
             timeout,
             was_stalled: false,
@@ -173,9 +180,12 @@ impl Round {
             if self.is_over() { Poll::Ready(()) } else { end.poll_unpin(context) }
         })
         .await;
+        for node in (0..self.pending.len()).filter(|node| self.pending[*node].is_some()) {
+            self.owe_releases(node);
+        }
     }
 
-    fn replied(&mut self, node: usize, reply: Result<Reply, ServerError>) {
+    fn replied(&mut self, node: usize, reply: Result<Reply, NoReply>) {
         match reply {
             Ok(reply) if reply.answers.len() == self.asks.len() => {
                 self.links[node] = Some(Arc::clone(&reply.link));
@@ -184,8 +194,40 @@ impl Round {
                 }
             }
             Ok(_) => self.failed(node, &Vote::Unreachable(Arc::from("it gave another number of answers"))),
-            Err(ServerError::Closed(why)) => self.failed(node, &Vote::Unreachable(why)),
-            Err(ServerError::Refused(refusal)) => self.failed(node, &Vote::Refused(refusal)),
+            Err(NoReply { error, was_sent }) => {
+                self.failed(
+                    node,
+                    &match error {
+                        ServerError::Closed(why) => Vote::Unreachable(why),
+                        ServerError::Refused(refusal) => Vote::Refused(refusal),
+                    },
+                );
+                self.owe_releases(node);
+                self.in_doubt[node] = was_sent;
+                if was_sent {
+                    (0..self.asks.len()).for_each(|ask| self.owe_what_is_in_doubt(node, ask));
+                }
+            }
+        }
+    }
+
+    /// The node has missed what was to be given back.
+    fn owe_releases(&self, node: usize) {
+        let of = |request: &Waiting| {
+            let (asks, until) = (&self.asks[request.asks.clone()], request.until);
+            asks.iter().filter(|ask| matches!(ask, Ask::Release { .. })).map(move |ask| (ask.clone(), until))
+        };
+        self.engine.nodes[node].owe(self.requests.iter().flat_map(of).collect());
+    }
+
+    /// The node may have granted in vain, and nobody will hear of it.
+    fn owe_what_is_in_doubt(&self, node: usize, ask: usize) {
+        if let (Ask::Acquire { keys, ttl, .. }, Progress::Decided { holds: false, .. }) =
+            (&self.asks[ask], &self.progress[ask])
+        {
+            let until = self.engine.runtime.now() + *ttl;
+            let releases = releases(&self.asks[ask], keys).into_iter().map(|release| (release, until));
+            self.engine.nodes[node].owe(releases.collect());
         }
     }
 
@@ -200,7 +242,7 @@ impl Round {
                     Answer::Done if is_extension && !reply.counts => ComparisonVote::Failed,
                     Answer::Done => ComparisonVote::Done,
                     Answer::Absent => {
-                        absent.push(Arc::clone(&reply.link));
+                        absent.push((node, Arc::clone(&reply.link)));
                         ComparisonVote::Absent
                     }
                     Answer::NotOwner => ComparisonVote::NotOwner,
@@ -251,14 +293,13 @@ impl Round {
     }
 
     fn decide(&mut self, ask: usize) {
-        let now = self.engine.runtime.now();
         let pending = !self.is_over();
         let (verdict, holds, absent) = match &mut self.progress[ask] {
             Progress::Acquiring(acquisition) => {
                 let Some(acquired) = acquisition.decision() else { return };
                 let votes = std::mem::replace(acquisition, Acquisition::new(0)).into_votes();
                 let granted = granting(&votes);
-                let verdict = self.acquired(ask, acquired, votes, now);
+                let verdict = self.acquired(ask, acquired, votes);
                 let holds = matches!(verdict, Verdict::Granted { .. });
                 if !holds {
                     for node in granted {
@@ -272,15 +313,9 @@ impl Round {
                 let absent = std::mem::take(absent);
                 match (&self.asks[ask], compared) {
                     (Ask::Extend { ttl, .. }, Compared::Done) => {
-                        let deadline = self.engine.deadline(self.started, *ttl);
-                        if now < deadline {
-                            (Verdict::Done { deadline }, true, absent)
-                        } else {
-                            // Confirmed when it was over.
-                            (Verdict::Unknown, false, Vec::new())
-                        }
+                        (Verdict::Extended { deadline: self.engine.deadline(self.started, *ttl) }, true, absent)
                     }
-                    (_, Compared::Done) => (Verdict::Done { deadline: now }, false, Vec::new()),
+                    (_, Compared::Done) => (Verdict::Released, false, Vec::new()),
                     (_, Compared::Absent) => (Verdict::Absent, false, Vec::new()),
                     (_, Compared::NotOwner) => (Verdict::NotOwner, false, Vec::new()),
                     (_, Compared::Unknown) => (Verdict::Unknown, false, Vec::new()),
@@ -292,25 +327,21 @@ impl Round {
         if unsettled {
             self.engine.unsettled.open(*self.asks[ask].token());
         }
-        for link in absent {
-            self.heal(ask, link);
+        for (node, link) in absent {
+            self.heal(node, ask, link);
         }
         self.progress[ask] = Progress::Decided { verdict: Some(verdict), holds, unsettled };
+        for node in (0..self.in_doubt.len()).filter(|node| self.in_doubt[*node]) {
+            self.owe_what_is_in_doubt(node, ask);
+        }
         self.undecided -= 1;
         self.requests[self.request_of[ask]].undecided -= 1;
     }
 
-    fn acquired(&self, ask: usize, acquired: Acquired, votes: Vec<Vote>, now: Instant) -> Verdict {
+    fn acquired(&self, ask: usize, acquired: Acquired, votes: Vec<Vote>) -> Verdict {
         let Ask::Acquire { ttl, .. } = &self.asks[ask] else { return Verdict::Unknown };
         match acquired {
-            Acquired::Granted => {
-                let deadline = self.engine.deadline(self.started, *ttl);
-                if now < deadline {
-                    Verdict::Granted { deadline, votes }
-                } else {
-                    Verdict::TooLate { took: now.saturating_duration_since(self.started) }
-                }
-            }
+            Acquired::Granted => Verdict::Granted { deadline: self.engine.deadline(self.started, *ttl), votes },
             Acquired::Contended { retry_after } => Verdict::Contended { retry_after, votes },
             Acquired::NoQuorum => Verdict::NoQuorum { votes },
         }
@@ -331,26 +362,29 @@ impl Round {
                 let released = self.engine.unsettled.released_of(token);
                 self.in_vain[node].extend(releases(&self.asks[ask], &released));
             }
-            (Ask::Extend { .. }, Answer::Absent) if holds => self.heal(ask, Arc::clone(&reply.link)),
+            (Ask::Extend { .. }, Answer::Absent) if holds => self.heal(node, ask, Arc::clone(&reply.link)),
             _ => {}
         }
     }
 
     /// A majority has confirmed a lease that one node has forgotten: it gets it back, for as long as it lasts elsewhere.
-    fn heal(&self, ask: usize, link: Arc<dyn Link>) {
+    fn heal(&self, node: usize, ask: usize, link: Arc<dyn Link>) {
         let Ask::Extend { key, token, ttl } = &self.asks[ask] else { return };
-        let heal = Heal { key: Arc::clone(key), token: *token, until: self.started + *ttl, link };
+        let heal = Heal { key: Arc::clone(key), token: *token, until: self.started + *ttl, node, link };
         heal.spawn(&self.engine);
     }
 
     fn release_what_was_granted_in_vain(&mut self) {
+        // A node may have set it just now.
+        let ttl = longest_ttl(&self.asks).unwrap_or_default();
         for node in 0..self.in_vain.len() {
             if self.in_vain[node].is_empty() {
                 continue;
             }
             let asks = std::mem::take(&mut self.in_vain[node]);
             if let Some(link) = &self.links[node] {
-                Cleanup { node, link: Arc::clone(link), asks: Arc::from(asks) }.spawn(&self.engine);
+                let (link, until) = (Arc::clone(link), self.engine.runtime.now() + ttl);
+                Cleanup { node, link, asks: Arc::from(asks), until }.spawn(&self.engine);
             }
         }
     }

@@ -18,8 +18,10 @@ pub(crate) enum Verdict {
     NoQuorum { votes: Vec<Vote> },
     /// Acquired when nothing of the TTL was left, and given back.
     TooLate { took: Duration },
-    /// Extended until the deadline, or released.
-    Done { deadline: Instant },
+    /// Extended until the deadline.
+    Extended { deadline: Instant },
+    /// Released.
+    Released,
     /// Not extended or released: it had ended.
     Absent,
     /// Not extended or released: others hold it.
@@ -40,21 +42,26 @@ impl Answered {
         Self { engine, verdicts }
     }
 
-    /// The verdicts, as the caller sees them now: what has ended since it was granted is given back.
+    /// The verdicts, as the caller sees them now: what has ended by then, however late its nodes or its caller were, is given
+    /// back. It is the one place where that is looked at.
     pub(super) fn take(mut self) -> Vec<(Ask, Verdict)> {
         let now = self.engine.runtime.now();
-        let mut ended = Vec::new();
+        let (mut ended, mut until) = (Vec::new(), now);
         for (ask, verdict) in &mut self.verdicts {
-            if let (Ask::Acquire { ttl, .. }, Verdict::Granted { deadline, .. }) = (&*ask, &*verdict)
-                && *deadline <= now
-            {
-                let took = now.saturating_duration_since(*deadline) + self.engine.validity(*ttl);
-                ended.extend(releases(ask));
-                *verdict = Verdict::TooLate { took };
+            match (&*ask, &*verdict) {
+                (Ask::Acquire { ttl, .. }, Verdict::Granted { deadline, .. }) if *deadline <= now => {
+                    let took = now.saturating_duration_since(*deadline) + self.engine.validity(*ttl);
+                    ended.extend(releases(ask));
+                    // A node may have set it just now.
+                    until = until.max(now + *ttl);
+                    *verdict = Verdict::TooLate { took };
+                }
+                (_, Verdict::Extended { deadline }) if *deadline <= now => *verdict = Verdict::Unknown,
+                _ => {}
             }
         }
         if !ended.is_empty() {
-            self.engine.ask_in_background(ended);
+            self.engine.release_in_background(ended, until);
         }
         std::mem::take(&mut self.verdicts)
     }
@@ -62,10 +69,15 @@ impl Answered {
 
 impl Drop for Answered {
     fn drop(&mut self) {
-        let is_granted = |(_, verdict): &&(Ask, Verdict)| matches!(verdict, Verdict::Granted { .. });
-        let abandoned: Vec<Ask> = self.verdicts.iter().filter(is_granted).flat_map(|(ask, _)| releases(ask)).collect();
-        if !abandoned.is_empty() {
-            self.engine.ask_in_background(abandoned);
+        let (mut abandoned, mut until) = (Vec::new(), None);
+        for (ask, verdict) in &self.verdicts {
+            if let Verdict::Granted { deadline, .. } = verdict {
+                abandoned.extend(releases(ask));
+                until = until.max(Some(*deadline));
+            }
+        }
+        if let Some(until) = until {
+            self.engine.release_in_background(abandoned, until);
         }
     }
 }
