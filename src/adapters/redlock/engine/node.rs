@@ -193,6 +193,9 @@ impl Node {
     }
 
     fn way(self: &Arc<Self>) -> Way {
+        if let Some(up) = &self.state().up {
+            return Way::Open(up.clone());
+        }
         let now = self.runtime.now();
         let (way, begun) = {
             let mut state = self.state();
