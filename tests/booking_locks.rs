@@ -1,5 +1,5 @@
 //! Locks share out the work: they are held where the policy wants them, given back when nobody needs them, and whatever
-//! goes wrong with them, the sale goes on.
+//! goes wrong with them, the sale goes on, unless the host would rather wait.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::sim::simulate;
 use common::spy_lock::SpyLock;
 use common::world::{Hall, millis, record, refusal, reserved, seconds, touch, unavailable};
 use ticket_reservation::adapters::memory::MemoryLock;
-use ticket_reservation::booking::{BookingService, Contention, Limits, LockPolicy, LockScope};
+use ticket_reservation::booking::{BookingService, Contention, Limits, LockOutage, LockPolicy, LockScope};
 use ticket_reservation::domain::{Command, RecordKey, Rejection};
 use ticket_reservation::ports::{Group, LAPSED_MAX, Lock};
 
@@ -335,6 +335,47 @@ fn a_lock_store_that_fails_is_observed_and_the_sale_goes_on() {
         let bare = watch(&hall, &lock, LockScope::Ticket);
         reserved(service.submit(hall.hold("ann", &["A4"], &[])).await);
         assert_eq!(*bare.lock().unwrap(), Vec::<String>::new(), "in order again, it is used again");
+        hall.audit();
+    });
+}
+
+#[test]
+fn a_host_may_choose_not_to_sell_without_the_lock() {
+    simulate(async |sim| {
+        let hall = Hall::open(&sim, &[("floor", 3)]).await;
+        for hangs in [false, true] {
+            let lock = SpyLock::new(&sim);
+            let service = |contention| {
+                hall.service_with(|builder| {
+                    let builder = builder.lock(lock.clone()).lock_policy(LockPolicy::Always(LockScope::Ticket));
+                    builder.lock_outage(LockOutage::Wait).contention(contention)
+                })
+            };
+            let (patient, hasty) = (service(Contention::Wait(seconds(10))), service(Contention::Reject));
+            let out_of_reach = |is| if hangs { lock.acquiring_hangs(is) } else { lock.acquiring_fails(is) };
+            out_of_reach(true);
+            let (begun, failures) = (sim.elapsed(), hall.seen.count(|seen| *seen == Seen::LockFailed));
+            // What changes no places needs no lock.
+            assert_eq!(refusal(patient.submit(hall.hold("ann", &["Z9"], &[])).await).kind(), "unknown_tickets");
+            let refused = refusal(hasty.submit(hall.hold("ann", &["A1"], &[])).await);
+            assert!(matches!(refused, Rejection::Contended { .. }), "{refused:?}");
+            let hold = hall.hold("ann", &[], &[("floor", 1)]);
+            assert_eq!(refusal(patient.submit(hold).await), Rejection::DeadlinePassed);
+            let waited = sim.elapsed() - begun;
+            assert!(waited <= seconds(12), "within the deadline, but for one answer of the lock: {waited:?}");
+            let asked = hall.seen.count(|seen| *seen == Seen::LockFailed) - failures;
+            assert!((5..=12).contains(&asked), "asked again about once a second: {asked}");
+            assert_eq!(hall.pool_row("floor").held, 0);
+
+            let hold = hall.hold("ann", &["B1"], &[]);
+            let waiting = hall.send(&patient, &hold);
+            sim.sleep_for(seconds(2)).await;
+            out_of_reach(false);
+            let back = sim.elapsed();
+            reserved(waiting.answer().await);
+            assert!(sim.elapsed() - back <= seconds(2), "in order again, it is used again");
+            reserved(patient.submit(hall.release(&hold)).await);
+        }
         hall.audit();
     });
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::config::{Contention, Limits, LockPolicy};
+use super::config::{Contention, Limits, LockOutage, LockPolicy};
 use super::core::Core;
 use super::registry::Registry;
 use super::service::BookingService;
@@ -32,6 +32,7 @@ pub enum InvalidConfig {
 /// let service = BookingService::builder(Arc::new(MemoryRepository::new()), runtime.clone())
 ///     .lock(Arc::new(MemoryLock::new(runtime)))
 ///     .lock_policy(LockPolicy::Always(LockScope::Area))
+///     .lock_outage(LockOutage::Wait)
 ///     .observer(Arc::new(NoObserver))
 ///     .policies(Policies { late_payment: LatePayment::RebookIfFree, ..Policies::default() })
 ///     .contention(Contention::Wait(Duration::from_secs(3)))
@@ -47,6 +48,7 @@ pub struct BookingServiceBuilder {
     runtime: Arc<dyn Runtime>,
     lock: Option<Arc<dyn Lock>>,
     lock_policy: Option<LockPolicy>,
+    lock_outage: LockOutage,
     observer: Arc<dyn Observer>,
     policies: Policies,
     contention: Contention,
@@ -60,6 +62,7 @@ impl BookingServiceBuilder {
             runtime,
             lock: None,
             lock_policy: None,
+            lock_outage: LockOutage::default(),
             observer: Arc::new(NoObserver),
             policies: Policies::default(),
             contention: Contention::Wait(Duration::from_secs(10)),
@@ -76,6 +79,12 @@ impl BookingServiceBuilder {
     /// When locks are taken. Default: [`LockPolicy::Adaptive`] with a lock, [`LockPolicy::Never`] without.
     pub fn lock_policy(mut self, policy: LockPolicy) -> Self {
         self.lock_policy = Some(policy);
+        self
+    }
+
+    /// What happens while the lock's store is out of reach. Default: the sale goes on without the lock.
+    pub fn lock_outage(mut self, outage: LockOutage) -> Self {
+        self.lock_outage = outage;
         self
     }
 
@@ -130,6 +139,7 @@ impl BookingServiceBuilder {
             runtime: self.runtime,
             lock: self.lock,
             lock_policy: self.lock_policy.unwrap_or(default_policy),
+            lock_outage: self.lock_outage,
             observer: self.observer,
             policies: self.policies,
             contention: self.contention,

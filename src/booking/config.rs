@@ -38,6 +38,19 @@ pub enum LockPolicy {
     Adaptive,
 }
 
+/// What happens while the lock's store fails or does not answer. Either way the observer is told each time
+/// ([`Observation::LockFailed`](crate::ports::Observation::LockFailed)), and nothing is sold twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum LockOutage {
+    /// The sale goes on without the lock. Processes get in each other's way more often.
+    #[default]
+    GoOn,
+    /// Whatever needs the lock waits for it, as for one that somebody else holds, until its deadline; under
+    /// [`Contention::Reject`] it is refused as soon as that is known. For hosts that would rather not sell than sell slowly.
+    Wait,
+}
+
 /// Bounds on everything that could grow.
 ///
 /// Its setters, all at once:
@@ -128,8 +141,8 @@ impl Limits {
         self
     }
 
-    /// How long the lock's store has for an answer: 1 ms to 60 s. Without one the sale goes on without the lock, and
-    /// leaves it alone for as long again, twice as long after the next failure, and so on up to a minute.
+    /// How long the lock's store has for an answer: 1 ms to 60 s. Without one [`LockOutage`] decides. The lock is left alone
+    /// for as long again; where the sale goes on without it, twice as long after the next failure, and so on up to a minute.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(60));
         self

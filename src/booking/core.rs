@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::config::{Contention, Limits, LockPolicy};
+use super::config::{Contention, Limits, LockOutage, LockPolicy};
 use super::registry::Registry;
 use crate::domain::Policies;
 use crate::ports::{Lock, Observation, Observer, Repository, Runtime};
@@ -12,6 +12,7 @@ pub(super) struct Core {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) lock: Option<Arc<dyn Lock>>,
     pub(super) lock_policy: LockPolicy,
+    pub(super) lock_outage: LockOutage,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) policies: Policies,
     pub(super) contention: Contention,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 
-use super::config::LockPolicy;
+use super::config::{LockOutage, LockPolicy};
 use super::core::{Core, Task};
 use super::lock_plan::{Coverage, Guard};
 use super::queue::EventQueue;
@@ -53,9 +53,14 @@ impl LockMemory {
         meet.into_iter().map(|(_, release)| release).collect()
     }
 
-    /// The lock's store failed: it is left alone for a while, and for twice as long after each further failure.
+    /// The lock's store failed: it is left alone for a while. Where nobody waits for it, that is twice as long after each
+    /// further failure.
     fn rest(&mut self, core: &Core) {
-        let rest = core.limits.lock_timeout.saturating_mul(1 << self.failures.min(16)).min(LOCK_REST_MAX);
+        let doubled = match core.lock_outage {
+            LockOutage::GoOn => self.failures.min(16),
+            LockOutage::Wait => 0,
+        };
+        let rest = core.limits.lock_timeout.saturating_mul(1 << doubled).min(LOCK_REST_MAX);
         self.failures = self.failures.saturating_add(1);
         self.rests_until = Some(core.runtime.now() + rest);
     }
@@ -91,7 +96,7 @@ impl Locks {
             return;
         }
         if self.queue.lock_memory().rests(self.core.runtime.now()) {
-            return self.leases.go_without();
+            return self.without();
         }
         let giving_up = self.queue.lock_memory().releases_of(&wanted);
         for given_up in giving_up {
@@ -118,9 +123,17 @@ impl Locks {
         self.queue.adaptive().locked(contended > 0);
     }
 
-    /// The lock's store failed: the sale goes on without it, and it is left alone for a while.
+    /// The lock's store is out of reach: the round goes on without the lock, or nothing does that needs it.
+    fn without(&self) {
+        match self.core.lock_outage {
+            LockOutage::GoOn => self.leases.go_without(),
+            LockOutage::Wait => {}
+        }
+    }
+
+    /// The lock's store failed, and is left alone for a while.
     fn rest(&mut self, error: &LockError) {
-        self.leases.go_without();
+        self.without();
         self.queue.lock_memory().rest(&self.core);
         self.core.observe(&Observation::LockFailed { error });
     }

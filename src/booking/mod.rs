@@ -36,7 +36,7 @@ mod sweeper;
 
 pub use blocks::{BlockReport, RefusedTicket};
 pub use builder::{BookingServiceBuilder, InvalidConfig};
-pub use config::{Contention, Limits, LockPolicy, LockScope};
+pub use config::{Contention, Limits, LockOutage, LockPolicy, LockScope};
 pub use error::{BookingError, OutcomeUnknown};
 pub use import::{ImportReport, InventoryConflict, RefusedInventory};
 pub use registry::Drained;

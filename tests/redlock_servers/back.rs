@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ticket_reservation::adapters::memory::MemoryRepository;
-use ticket_reservation::booking::{BookingService, LockPolicy, LockScope};
-use ticket_reservation::domain::{CustomerId, Hold, Timestamp};
+use ticket_reservation::booking::{BookingError, BookingService, Contention, LockOutage, LockPolicy, LockScope};
+use ticket_reservation::domain::{CustomerId, Hold, Rejection, Timestamp};
 use ticket_reservation::locking::{AcquireError, LockQueue, Returned};
 use ticket_reservation::ports::{BoxFuture, Clock, Runtime};
 
@@ -136,6 +136,43 @@ async fn booking_goes_on_while_two_of_three_servers_are_down_and_locks_again_whe
     eventually("all take part", async || {
         hold_and_release(&service, "A4").await;
         locks_taken(&servers[0]) > 0 && locks_taken(&servers[2]) > 0
+    })
+    .await;
+    service.shutdown(AT_MOST).await;
+    assert_nothing_is_left(&lock, &servers).await;
+    audit(&store);
+}
+
+/// Where the host would rather not sell than sell without the lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn booking_refuses_in_time_while_two_of_three_servers_are_down_if_the_host_chose_so() {
+    let (servers, store, seen, runtime) =
+        (servers(), MemoryRepository::new(), Arc::new(Seen::default()), TestRuntime::current());
+    hall(&store).await;
+    let lock = open(&servers);
+    let service = BookingService::builder(Arc::new(store.clone()), runtime)
+        .lock(Arc::new(lock.clone()))
+        .lock_policy(LockPolicy::Always(LockScope::Ticket))
+        .lock_outage(LockOutage::Wait)
+        .contention(Contention::Wait(Duration::from_secs(1)))
+        .observer(seen.clone())
+        .build()
+        .expect("a service");
+    hold_and_release(&service, "A1").await;
+
+    servers[0].kill();
+    servers[2].kill();
+    let (event, customer) = (event(), CustomerId::new("ann").expect("a name"));
+    let hold = || Hold::new(service.new_reservation_id(), customer.clone(), lines(&["A1"], &[]));
+    let refused = soon("a refusal", service.hold(&event, service.new_operation_id(), hold())).await;
+    assert!(matches!(refused, Err(BookingError::Rejected(Rejection::DeadlinePassed))), "{refused:?}");
+    assert!(seen.failed() > 0, "and it was told why");
+
+    servers[0].restart().expect("it starts again");
+    servers[2].restart().expect("it starts again");
+    eventually("it sells again", async || {
+        let sold = soon("an answer", service.hold(&event, service.new_operation_id(), hold())).await;
+        sold.is_ok()
     })
     .await;
     service.shutdown(AT_MOST).await;
