@@ -171,18 +171,29 @@ impl Round {
     }
 
     /// Goes on until every node has answered, or until nothing that was asked can still be in effect.
-    pub(super) async fn run_out(mut self) {
-        let patience = longest_ttl(&self.asks).unwrap_or(RELEASE_PATIENCE);
-        let left = (self.started + patience).saturating_duration_since(self.engine.runtime.now());
-        let mut end = self.engine.runtime.sleep(left);
+    pub(super) async fn run_out(mut self: Box<Self>) {
+        let mut end = None;
         std::future::poll_fn(|context| {
             self.poll(context);
-            if self.is_over() { Poll::Ready(()) } else { end.poll_unpin(context) }
+            if self.is_over() {
+                return Poll::Ready(());
+            }
+            if self.timeout.is_some() {
+                // Most nodes answer in time: no second timer for those.
+                return Poll::Pending;
+            }
+            end.get_or_insert_with(|| self.engine.runtime.sleep(self.patience_left())).poll_unpin(context)
         })
         .await;
         for node in (0..self.pending.len()).filter(|node| self.pending[*node].is_some()) {
             self.owe_releases(node);
         }
+    }
+
+    /// For how long what was asked can still be in effect.
+    fn patience_left(&self) -> Duration {
+        let patience = longest_ttl(&self.asks).unwrap_or(RELEASE_PATIENCE);
+        (self.started + patience).saturating_duration_since(self.engine.runtime.now())
     }
 
     fn replied(&mut self, node: usize, reply: Result<Reply, NoReply>) {
