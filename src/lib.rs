@@ -86,3 +86,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../docs/OPERATIONS.md")]
 struct Operations;
+
+/// That of the Redlock page is compiled; it needs servers to run.
+#[cfg(all(doctest, feature = "redlock"))]
+#[doc = include_str!("../docs/backends/redlock.md")]
+struct RedlockPage;
