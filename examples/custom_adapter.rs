@@ -331,5 +331,11 @@ impl Store for Notebook {
 fn main() -> ExitCode {
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_time().build().expect("a tokio runtime starts");
     let runtime = Arc::new(TokioRuntime::new(tokio.handle().clone()));
-    Runner::new().repository("notebook", Harness(runtime)).run()
+    // Whatever else is skipped is a failure.
+    let runner = Runner::new().repository("notebook", Harness(runtime)).skips_only(&[
+        "processes::many_processes_sell_nothing_twice",
+        "processes::a_killed_process_leaves_nothing_half_done",
+        "processes::many_processes_open_one_fresh_store_at_once",
+    ]);
+    runner.run()
 }

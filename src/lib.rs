@@ -7,28 +7,31 @@
 //! what is sold never depends on it.
 //!
 //! ```
-//! # use std::sync::Arc;
+//! use std::sync::Arc;
+//!
 //! use ticket_reservation::adapters::memory::MemoryRepository;
+//! # #[cfg(feature = "tokio")]
+//! use ticket_reservation::adapters::tokio::TokioRuntime;
 //! use ticket_reservation::booking::BookingService;
 //! use ticket_reservation::domain::{CreateEvent, CustomerId, EventId, Hold, Lines, PoolId};
+//!
 //! # #[cfg(feature = "tokio")]
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use ticket_reservation::adapters::tokio::TokioRuntime;
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let (store, runtime) = (Arc::new(MemoryRepository::new()), Arc::new(TokioRuntime::current()?));
+//!     let service = BookingService::builder(store, runtime).build()?;
+//!     let event = EventId::new("gala-2027")?;
+//!     let standing = PoolId::new("standing")?;
+//!     service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await?;
+//!     service.import(&event, vec![], vec![(standing.clone(), 200)]).await?;
 //!
-//! let service = BookingService::builder(Arc::new(MemoryRepository::new()), Arc::new(TokioRuntime::current()?)).build()?;
-//! let event = EventId::new("gala-2027")?;
-//! let standing = PoolId::new("standing")?;
-//! service.create_event(&event, service.new_operation_id(), CreateEvent::default()).await?;
-//! service.import(&event, vec![], vec![(standing.clone(), 200)]).await?;
-//!
-//! let (alice, reservation) = (CustomerId::new("alice")?, service.new_reservation_id());
-//! let hold = Hold::new(reservation, alice.clone(), Lines::merge([], [(standing, 2)])?);
-//! service.hold(&event, service.new_operation_id(), hold).await?;
-//! let booked = service.confirm(&event, service.new_operation_id(), reservation, alice).await?;
-//! assert_eq!(booked.lines.places(), 2);
-//! # Ok(())
-//! # }
+//!     let (alice, reservation) = (CustomerId::new("alice")?, service.new_reservation_id());
+//!     let hold = Hold::new(reservation, alice.clone(), Lines::merge([], [(standing, 2)])?);
+//!     service.hold(&event, service.new_operation_id(), hold).await?;
+//!     let booked = service.confirm(&event, service.new_operation_id(), reservation, alice).await?;
+//!     assert_eq!(booked.lines.places(), 2);
+//!     Ok(())
+//! }
 //! # #[cfg(not(feature = "tokio"))]
 //! # fn main() {}
 //! ```

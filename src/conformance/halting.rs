@@ -115,23 +115,23 @@ impl Repository for Halting {
     }
 
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
-        self.inner.tickets(query).await
+        self.stepped(self.inner.tickets(query)).await
     }
 
     async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
-        self.inner.pools(query).await
+        self.stepped(self.inner.pools(query)).await
     }
 
     async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
-        self.inner.availability(event).await
+        self.stepped(self.inner.availability(event)).await
     }
 
     async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
-        self.inner.reservations(query).await
+        self.stepped(self.inner.reservations(query)).await
     }
 
     async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
-        self.inner.changes(event, after, limit).await
+        self.stepped(self.inner.changes(event, after, limit)).await
     }
 
     async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError> {

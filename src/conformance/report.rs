@@ -137,19 +137,79 @@ impl Report {
         self.seed
     }
 
-    /// Whether there are cases, and none of them failed.
+    /// Whether there are cases, and none of them failed. A case that is skipped does not fail it, and whoever writes the
+    /// harness declares what is skipped: [`assert_skips_only`](Self::assert_skips_only) says what may be.
     #[must_use]
     pub fn is_passed(&self) -> bool {
         !self.cases.is_empty() && self.failed().next().is_none()
     }
 
-    /// Does nothing if [`Report::is_passed`].
+    /// Does nothing if [`Report::is_passed`], whatever was skipped. A test of an adapter had better call
+    /// [`assert_skips_nothing`](Self::assert_skips_nothing) or [`assert_skips_only`](Self::assert_skips_only), or, of a
+    /// [`Runner`](super::Runner), [`skips_nothing`](super::Runner::skips_nothing) or
+    /// [`skips_only`](super::Runner::skips_only): then a harness that declares too much is noticed.
     ///
     /// # Panics
     ///
     /// With the whole report, if a case failed or there was none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_harness!()]
+    /// let settings = Settings::new().only(|case| case.starts_with("processes::"));
+    /// let report = conformance::lock_with(Harness(runtime), &settings).await;
+    /// // These locks live in one process, so nothing was proven at all.
+    /// report.assert_passed();
+    /// assert_eq!(report.skipped().count(), report.cases().len());
+    #[doc = doc_end!()]
+    /// ```
     pub fn assert_passed(&self) {
         assert!(self.is_passed(), "the adapter does not keep its contract:\n{self}");
+    }
+
+    /// Does nothing if [`Report::is_passed`], and every case was run.
+    ///
+    /// # Panics
+    ///
+    /// With the whole report, if a case failed or was skipped, or there was none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_harness!()]
+    /// let settings = Settings::new().only(|case| case.starts_with("leases::"));
+    /// conformance::lock_with(Harness(runtime), &settings).await.assert_skips_nothing();
+    #[doc = doc_end!()]
+    /// ```
+    pub fn assert_skips_nothing(&self) {
+        self.assert_skips_only(&[]);
+    }
+
+    /// Does nothing if [`Report::is_passed`], and these cases were skipped at most, `theme::case`.
+    ///
+    /// # Panics
+    ///
+    /// With the whole report, if a case failed, another one was skipped, or there was none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    #[doc = doc_on_sale!()]
+    #[doc = doc_harness!()]
+    /// let settings = Settings::new().only(|case| case.starts_with("leases::") || case.starts_with("processes::"));
+    /// conformance::lock_with(Harness(runtime), &settings).await.assert_skips_only(&[
+    ///     "processes::of_many_processes_one_at_a_time_gets_in",
+    ///     "processes::a_killed_process_locks_nothing_for_longer_than_its_ttl",
+    /// ]);
+    #[doc = doc_end!()]
+    /// ```
+    pub fn assert_skips_only(&self, cases: &[&str]) {
+        self.assert_passed();
+        let others: Vec<&str> = self.skipped().map(CaseReport::name).filter(|name| !cases.contains(name)).collect();
+        assert!(others.is_empty(), "skipped, and must not be: {}\n{self}", others.join(", "));
     }
 }
 

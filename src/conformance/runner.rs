@@ -74,12 +74,48 @@ impl Runner {
     }
 
     /// The suite that was added last has what every case is about: a case that is skipped counts as failed.
+    ///
+    /// ```
+    /// # use std::{process::ExitCode, sync::Arc};
+    /// # use ticket_reservation::{adapters::memory::MemoryRepository, ports::*};
+    #[doc = doc_harness!()]
+    /// # #[cfg(feature = "tokio")]
+    /// fn main() {
+    ///     # use ticket_reservation::adapters::tokio::TokioRuntime;
+    ///     # let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+    ///     # let runtime = TokioRuntime::new(tokio.handle().clone());
+    ///     // These locks live in one process, so what is about several is skipped.
+    ///     let run = Runner::new().lock("memory", Harness(Arc::new(runtime))).skips_nothing().run();
+    ///     assert_eq!(run, ExitCode::FAILURE);
+    /// }
+    /// # #[cfg(not(feature = "tokio"))]
+    /// # fn main() {}
+    /// ```
     pub fn skips_nothing(self) -> Self {
         self.skips_only(&[])
     }
 
     /// The suite that was added last skips these cases at most, `theme::case`, because its adapter declares to lack what
     /// they are about: any other case that is skipped counts as failed.
+    ///
+    /// ```
+    /// # use std::{process::ExitCode, sync::Arc};
+    /// # use ticket_reservation::{adapters::memory::MemoryRepository, ports::*};
+    #[doc = doc_harness!()]
+    /// # #[cfg(feature = "tokio")]
+    /// fn main() {
+    ///     # use ticket_reservation::adapters::tokio::TokioRuntime;
+    ///     # let tokio = tokio::runtime::Runtime::new().expect("a runtime");
+    ///     # let runtime = TokioRuntime::new(tokio.handle().clone());
+    ///     let run = Runner::new().lock("memory", Harness(Arc::new(runtime))).skips_only(&[
+    ///         "processes::of_many_processes_one_at_a_time_gets_in",
+    ///         "processes::a_killed_process_locks_nothing_for_longer_than_its_ttl",
+    ///     ]);
+    ///     assert_eq!(run.run(), ExitCode::SUCCESS);
+    /// }
+    /// # #[cfg(not(feature = "tokio"))]
+    /// # fn main() {}
+    /// ```
     pub fn skips_only(mut self, cases: &[&str]) -> Self {
         if let Some(suite) = self.suites.last_mut() {
             suite.skips_only = Some(cases.iter().map(ToString::to_string).collect());

@@ -61,6 +61,15 @@ impl LockGuard {
     }
 
     /// When it ends on the monotonic clock, unless it is extended before.
+    ///
+    /// ```
+    #[doc = doc_locked!()]
+    /// let guard = queue.acquire(&key, Duration::from_secs(1)).await?;
+    /// let left = guard.deadline().saturating_duration_since(runtime.now());
+    /// // Leases last two seconds, unless the queue was built otherwise.
+    /// assert!(left <= Duration::from_secs(2));
+    #[doc = doc_end!()]
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.held.deadline()

@@ -29,6 +29,14 @@ impl LockQueue {
     }
 
     /// Begins to put a queue together, on a lock and the host's runtime.
+    ///
+    /// ```
+    #[doc = doc_locked!()]
+    /// let queue = LockQueue::builder(lock, runtime).ttl(Duration::from_secs(5)).build();
+    /// let guard = queue.acquire(&key, Duration::from_secs(1)).await?;
+    /// # assert!(!guard.is_lost());
+    #[doc = doc_end!()]
+    /// ```
     pub fn builder(lock: Arc<dyn Lock>, runtime: Arc<dyn Runtime>) -> LockQueueBuilder {
         LockQueueBuilder::new(lock, runtime)
     }

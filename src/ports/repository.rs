@@ -92,7 +92,6 @@ pub struct Purged {
 /// - Records MUST be read as they were written: every `u32`, every [`Timestamp`] from the first microsecond of its range
 ///   to the last (deadlines far in the future stop there), every valid id.
 /// - A failed call MUST say what is known: see [`StoreErrorKind`](crate::ports::StoreErrorKind). `load` and the queries never answer `Unknown`.
-///
 /// - Every call MUST end, in a bounded time that the adapter documents, also when the store does not answer: the service
 ///   answers its callers at their deadlines, but an event whose call hangs takes no further batch.
 ///
@@ -106,9 +105,9 @@ pub struct Purged {
 /// One repository is shared by many tasks behind an [`Arc`]; many repositories, in one process or in many, may be open on
 /// one store.
 ///
-/// What the service does with it for a batch of one command: load, decide, commit.
-///
 /// # Example
+///
+/// What the service does with it for a batch of one command: load, decide, commit.
 ///
 /// ```
 /// # futures_util::future::FutureExt::now_or_never(async {

@@ -111,6 +111,8 @@ pub(crate) enum Fault {
     AsksForPolls,
     /// Writes one record after another: whoever goes away meanwhile leaves a part.
     TearsWhatIsDropped,
+    /// Gives a page of the feed that nobody has waited for to whoever asks next through the same handle.
+    AnswersWhoCameBefore,
     /// Is installed by whoever finds it empty; more than a few who do that at once are in each other's way.
     InstallsForFew,
     /// Ignores the customer of a query.
@@ -129,6 +131,8 @@ pub(crate) enum Fault {
     FoldsAreas,
     /// Begins a page of tickets after all names that differ from the last one in case alone.
     FoldsCursors,
+    /// Takes customers for the same whose names differ in case alone, in a query over all events.
+    FoldsCustomersOfAllEvents,
     /// Lists the reservations of one event when those of all are asked for.
     ForgetsOtherEvents,
 }

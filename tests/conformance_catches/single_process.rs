@@ -1,6 +1,7 @@
 //! What several processes must not do is left out only where the harness says so, and where it is so.
 
 use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -110,6 +111,21 @@ async fn what_is_declared_and_true_is_skipped_and_named_in_the_last_line() {
         for case in report.skipped() {
             assert!(last.contains("NOT PROVEN") && last.contains(case.name()), "{last}");
         }
+    }
+}
+
+/// A declaration is not everybody's to make: a test says what may be skipped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_declared_and_may_not_be_skipped_is_noticed() {
+    for report in run(HONEST).await {
+        let skipped: Vec<&str> = report.skipped().map(|case| case.name()).collect();
+        report.assert_skips_only(&skipped);
+        let noticed = |may: &[&str]| catch_unwind(AssertUnwindSafe(|| report.assert_skips_only(may))).is_err();
+        assert!(noticed(&skipped[1..]) && noticed(&["leases::a_released_key_is_free"]), "{report}");
+        assert!(catch_unwind(AssertUnwindSafe(|| report.assert_skips_nothing())).is_err(), "{report}");
+    }
+    for report in run(Claims { declares: false, ..HONEST }).await {
+        assert!(catch_unwind(AssertUnwindSafe(|| report.assert_skips_nothing())).is_err(), "failed: {report}");
     }
 }
 

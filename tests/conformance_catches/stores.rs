@@ -185,11 +185,20 @@ catches! {
         "cancelled::a_load_may_be_dropped_at_any_moment",
         "cancelled::a_call_of_the_service_dropped_at_any_moment_happens_once",
         "cancelled::work_on_many_records_dropped_at_any_moment_goes_on",
+        "cancelled::a_shutdown_dropped_at_any_moment_loses_nothing",
     ];
     a_store_that_tears_what_is_dropped: TearsWhatIsDropped by [
         "cancelled::a_commit_dropped_at_any_moment_is_whole_or_not_at_all",
     ];
+    a_store_that_answers_who_came_before: AnswersWhoCameBefore by [
+        "cancelled::a_reader_may_be_dropped_at_any_moment",
+        "cancelled::a_seat_map_dropped_at_any_moment_catches_up",
+        "cancelled::a_stream_of_changes_dropped_at_any_moment_misses_nothing",
+    ];
     a_store_that_compares_customers_without_case: FoldsCustomers by [
+        "names::names_that_look_alike_are_looked_for_apart",
+    ];
+    a_store_that_compares_the_customers_of_all_events_without_case: FoldsCustomersOfAllEvents by [
         "names::names_that_look_alike_are_looked_for_apart",
     ];
     a_store_that_compares_areas_without_case: FoldsAreas by ["names::names_that_look_alike_are_looked_for_apart"];

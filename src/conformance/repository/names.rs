@@ -112,11 +112,18 @@ pub(super) async fn names_that_look_alike_are_looked_for_apart(bench: &Repositor
         for of in [LapsedOf::Pool(pool_id(text)), LapsedOf::Customer(customer_id(text))] {
             ensure_eq!(snapshot.lapsed(&of), Some(&expected), "the expired holds of {of:?}");
         }
-        let customer = Some(customer_id(text));
-        let query =
-            ReservationQuery { event: Some(event.clone()), customer, state: None, after: None, limit: PAGE_MAX };
-        let found: Vec<_> = bench.repository.reservations(&query).await?.into_iter().map(|(_, it)| it.id).collect();
-        ensure_eq!(found, vec![reservations[text]], "the reservations of the customer {text:?}");
+        // One event's and all events' are different statements.
+        for of in [Some(event.clone()), None] {
+            let customer = Some(customer_id(text));
+            let query = ReservationQuery { event: of, customer, state: None, after: None, limit: PAGE_MAX };
+            let found: Vec<_> = bench.repository.reservations(&query).await?.into_iter().map(|(_, it)| it.id).collect();
+            ensure_eq!(
+                found,
+                vec![reservations[text]],
+                "the reservations of the customer {text:?} in {:?}",
+                query.event
+            );
+        }
         let changes = bench.repository.changes(&event_id(text), 0, PAGE_MAX).await?;
         let keys: Vec<RecordKey> = changes.into_iter().map(|change| change.key).collect();
         let expected = [RecordKey::Event, RecordKey::Pool(pool_id(text))];

@@ -5,7 +5,7 @@ mod queries;
 mod store;
 mod writes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -98,7 +98,11 @@ pub(crate) struct Faulty {
     inner: Arc<dyn Repository>,
     shared: Arc<Shared>,
     handle: usize,
+    /// Pages of the feed that have been read, and not been waited for yet.
+    unread: Mutex<VecDeque<Page>>,
 }
+
+type Page = Result<Vec<Change>, ChangesError>;
 
 fn events() -> impl Iterator<Item = EventId> {
     EVENTS.into_iter().map(|text| EventId::new(text).expect("an id"))
@@ -107,7 +111,7 @@ fn events() -> impl Iterator<Item = EventId> {
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn Repository>, shared: &Arc<Shared>) -> Arc<Self> {
         let handle = shared.handles.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { inner, shared: Arc::clone(shared), handle })
+        Arc::new(Self { inner, shared: Arc::clone(shared), handle, unread: Mutex::default() })
     }
 
     fn fault(&self) -> Fault {
@@ -304,7 +308,12 @@ impl Repository for Faulty {
         if self.fault() == Fault::ForgetsOtherEvents && query.event.is_none() {
             query.event = Some(EventId::new("here").expect("an id"));
         }
-        let folded = query.customer.clone().filter(|_| self.fault() == Fault::FoldsCustomers);
+        let folds = match self.fault() {
+            Fault::FoldsCustomers => true,
+            Fault::FoldsCustomersOfAllEvents => query.event.is_none(),
+            _ => false,
+        };
+        let folded = query.customer.clone().filter(|_| folds);
         if folded.is_some() {
             query.customer = None;
         }
@@ -335,6 +344,7 @@ impl Repository for Faulty {
                 page.retain(|change| change.sequence % 3 != 0);
                 Ok(page)
             }
+            (Fault::AnswersWhoCameBefore, page) => self.first_unread(page).await,
             (Fault::HidesTheTruncation, Err(ChangesError::Truncated { purged_through })) => {
                 self.inner.changes(event, purged_through, limit).await
             }

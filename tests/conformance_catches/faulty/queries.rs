@@ -1,9 +1,11 @@
 //! What becomes of answers to queries on their way to the caller.
 
+use std::sync::PoisonError;
+
 use ticket_reservation::domain::EventId;
 use ticket_reservation::ports::{Availability, PAGE_MAX, PoolQuery, StoreError};
 
-use super::{Faulty, events};
+use super::{Faulty, Page, events};
 
 impl Faulty {
     /// As with a sum over the expired holds of a pool that forgets whose pool it is.
@@ -21,5 +23,13 @@ impl Faulty {
             }
         }
         Ok(())
+    }
+
+    /// As with a connection that answers in turn, on which the answer to a caller who has gone is still to come.
+    pub(super) async fn first_unread(&self, page: Page) -> Page {
+        let unread = || self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread().push_back(page);
+        tokio::task::yield_now().await;
+        unread().pop_front().expect("whoever asks has put a page in")
     }
 }

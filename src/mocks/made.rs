@@ -1,19 +1,4 @@
-//! Mocks of the ports, made with [mockall], for hosts' own tests: what a host does when the store fails, when a lock is
-//! lost, when an outcome is unknown.
-//!
-//! ```
-//! use ticket_reservation::mocks::MockRepository;
-//! use ticket_reservation::ports::{Repository, StoreError};
-//!
-//! # futures_util::future::FutureExt::now_or_never(async {
-//! let mut store = MockRepository::new();
-//! store.expect_lapsed().returning(|_| Err(StoreError::transient("the database is being restarted")));
-//! assert!(store.lapsed(10).await.is_err());
-//! # }).unwrap();
-//! ```
-//!
-//! A mock of a store keeps no promise of its contract by itself: to test what is sold, take
-//! [`MemoryRepository`](crate::adapters::memory::MemoryRepository). `examples/mocked_store.rs` shows both together.
+//! The mocks, in a module of their own: the macro makes one more for each of them.
 
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub, reason = "made by mockall")]
 
@@ -29,11 +14,20 @@ use crate::ports::{
     Runtime, Sequence, StoreError, TicketQuery,
 };
 
-/// The mocking library, in the version that the mocks are made with.
-pub use mockall;
-
 mock! {
     /// A mock of the [`Repository`] port.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::EventId;
+    /// use ticket_reservation::mocks::MockRepository;
+    /// use ticket_reservation::ports::{Repository, StoreError};
+    ///
+    /// # futures_util::future::FutureExt::now_or_never(async {
+    /// let mut store = MockRepository::new();
+    /// store.expect_commit().times(1).returning(|_, _| Err(StoreError::unknown("cut off")));
+    /// assert!(store.commit(&EventId::new("gala").unwrap(), &[]).await.is_err());
+    /// # }).unwrap();
+    /// ```
     #[derive(Debug)]
     pub Repository {}
 
@@ -55,6 +49,20 @@ mock! {
 
 mock! {
     /// A mock of the [`Lock`] port.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ticket_reservation::mocks::MockLock;
+    /// use ticket_reservation::ports::{Attempt, Lock, LockKey};
+    ///
+    /// # futures_util::future::FutureExt::now_or_never(async {
+    /// let mut lock = MockLock::new();
+    /// lock.expect_acquire_all().returning(|_, ttl| Ok(Attempt::Contended { retry_after: ttl }));
+    /// let key = LockKey::new("gala/stalls").unwrap();
+    /// let attempt = lock.acquire_all(&[key], Duration::from_secs(2)).await.unwrap();
+    /// assert!(matches!(attempt, Attempt::Contended { .. }));
+    /// # }).unwrap();
+    /// ```
     #[derive(Debug)]
     pub Lock {}
 
@@ -68,7 +76,37 @@ mock! {
 }
 
 mock! {
+    /// A mock of the [`Clock`] port.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::Timestamp;
+    /// use ticket_reservation::mocks::MockClock;
+    /// use ticket_reservation::ports::Clock;
+    ///
+    /// let mut clock = MockClock::new();
+    /// clock.expect_unix_time().return_const(Timestamp::from_micros(1_800_000_000_000_000));
+    /// assert_eq!(clock.unix_time().as_micros(), 1_800_000_000_000_000);
+    /// ```
+    #[derive(Debug)]
+    pub Clock {}
+
+    impl Clock for Clock {
+        fn now(&self) -> Instant;
+        fn unix_time(&self) -> Timestamp;
+    }
+}
+
+mock! {
     /// A mock of the [`Runtime`] port.
+    ///
+    /// ```
+    /// use ticket_reservation::mocks::MockRuntime;
+    /// use ticket_reservation::ports::Runtime;
+    ///
+    /// let mut runtime = MockRuntime::new();
+    /// runtime.expect_random().return_const(4_u64);
+    /// assert_eq!(runtime.random(), 4);
+    /// ```
     #[derive(Debug)]
     pub Runtime {}
 
@@ -86,6 +124,17 @@ mock! {
 
 mock! {
     /// A mock of the [`Observer`] port.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{ActionKind, EventId};
+    /// use ticket_reservation::mocks::MockObserver;
+    /// use ticket_reservation::ports::{Observation, Observer};
+    ///
+    /// let mut observer = MockObserver::new();
+    /// observer.expect_observe().withf(|it| matches!(it, Observation::Queued { .. })).times(1).return_const(());
+    /// let (event, kind) = (EventId::new("gala").unwrap(), ActionKind::Hold);
+    /// observer.observe(&Observation::Queued { event: &event, kind, waiting: 1 });
+    /// ```
     #[derive(Debug)]
     pub Observer {}
 
