@@ -6,7 +6,7 @@
 //!
 //! # Start it
 //!
-//! Give it the URLs of an odd number of Redis servers, 2.6 or later, that know nothing of each other: no replicas, no cluster.
+//! Give it the URLs of an odd number of Redis servers, 2.6.12 or later, that know nothing of each other: no replicas, no cluster.
 //!
 //! ```no_run
 //! # use std::sync::Arc;

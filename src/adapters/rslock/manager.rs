@@ -88,14 +88,21 @@ impl Manager {
         *self.quorum_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
-    /// Moves the lease's deadline, if a majority confirms it.
+    /// Moves the lease's deadline, if a majority confirms it; never to an earlier one, as whoever drops the call goes on with the
+    /// old one.
     pub(super) async fn extend(&self, lease: &mut Lease, ttl: Duration, deadline: Instant) -> Extended {
         let resource = self.in_redis(lease.key().as_str());
         let value = match self.values.get(lease.token()) {
             Some(value) => Some(value),
-            None => self.find_value(&resource).await.ok().flatten().filter(|value| is_of(lease, value)),
+            None => match self.find_value(&resource).await {
+                Ok(found) => found.filter(|value| is_of(lease, value)),
+                Err(_) => return Extended::Unknown,
+            },
         };
         let Some(value) = value else { return Extended::Lost };
+        // In Redis it lasts in whole milliseconds, which are to cover what is left.
+        let left = lease.deadline().saturating_duration_since(self.runtime.now()) + Duration::from_millis(2);
+        let (ttl, deadline) = (ttl.max(left), deadline.max(lease.deadline()));
         match self.rslock.extend(&self.lock(resource, value), ttl).await {
             Ok(_) => {
                 self.values.extend(lease.token(), deadline);

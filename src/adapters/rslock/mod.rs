@@ -74,7 +74,11 @@
 //! - Several keys at once: others see that some of the keys of `acquire_all` are taken for a moment before they are given
 //!   back.
 //! - That an extension releases nothing, as the port demands: when a majority does not confirm it, rslock releases the
-//!   lock on every server. It is answered as [`Lost`](crate::ports::Extended::Lost), and is.
+//!   lock on every server. It is answered as [`Lost`](crate::ports::Extended::Lost), and is. But whoever does not wait for
+//!   that answer, as a [`LockQueue`](crate::locking::LockQueue) does not for longer than a third of the TTL, believes in the
+//!   lease until the next extension, while another one may have it. Where that matters, switch
+//!   [keeping alive](crate::locking::LockQueueBuilder::keep_alive) off, with a TTL that is long enough, or use
+//!   [`redlock`](crate::adapters), whose extensions release nothing.
 //! - A reason: which server was out of reach, or refused, and why.
 //! - Speed when a server is frozen or silent: rslock waits for every server, up to its connection's time limits (1 s to
 //!   connect and 500 ms to answer by default), in every call.
