@@ -1,7 +1,9 @@
 //! Releases that a node has missed: it is told when it is back.
 
+use std::time::Duration;
+
 use ticket_reservation::adapters::redlock::Redlock;
-use ticket_reservation::ports::{Attempt, Lease, Lock, LockKey};
+use ticket_reservation::ports::{Attempt, Extended, Lease, Lock, LockKey};
 
 use crate::common::scripted_redis::{Connecting, Fault, Redis, Servers, give_back, keys};
 use crate::common::sim::{Sim, poll_once, simulate};
@@ -47,17 +49,74 @@ fn a_release_that_a_node_has_missed_is_made_when_it_is_back() {
     });
 }
 
+/// It sets the key when it goes on, for a TTL that begins then.
 #[test]
-fn a_release_is_not_made_when_the_lease_has_ended_meanwhile() {
+fn what_a_node_that_stood_still_past_the_ttl_sets_in_vain_is_deleted() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
-        let (lock, held) = held_there(&sim, &servers, "seat").await;
+        let lock = servers.redlock();
+        let warm = take(&lock, &["warm"]).await;
+        give_back(&lock, warm).await;
+        sim.idle().await;
+        let [a, b, c] = &servers.all[..] else { unreachable!() };
+        [a, b].into_iter().for_each(|redis| redis.taken_by_another("seat", seconds(60)));
+        c.freeze();
+        retry_after(lock.try_acquire(&keys(&["seat", "beside"]), TTL).await);
+        assert_eq!(goes_on_after(&sim, &lock, c, TTL * 3).await, ["beside", "seat"]);
+        assert_eq!(c.keys(), [""; 0]);
+    });
+}
+
+#[test]
+fn what_is_held_while_a_node_stands_still_and_released_before_it_goes_on_does_not_stay_there() {
+    for extensions in [0, 1, 9] {
+        simulate(async |sim| {
+            let servers = Servers::new(&sim, 3);
+            let lock = servers.redlock();
+            let warm = take(&lock, &["warm"]).await;
+            give_back(&lock, warm).await;
+            sim.idle().await;
+            servers.all[2].freeze();
+            let mut held = take(&lock, &["seat", "beside"]).await;
+            for _ in 0..extensions {
+                sim.sleep_for(TTL / 3).await;
+                assert_eq!(lock.extend(&mut held, TTL).await.unwrap(), [Extended::Extended; 2]);
+            }
+            give_back(&lock, held).await;
+            // Released at once, it has the release behind the acquisition.
+            let expected: &[&str] = if extensions == 0 { &[] } else { &["beside", "seat"] };
+            assert_eq!(goes_on_after(&sim, &lock, &servers.all[2], TTL * 3).await, expected);
+            servers.assert_nothing_left(&lock).await;
+        });
+    }
+}
+
+/// It goes on, and is reached again. Says what it has set by then.
+async fn goes_on_after(sim: &Sim, lock: &Redlock, redis: &Redis, time: Duration) -> Vec<String> {
+    sim.sleep_for(time).await;
+    redis.thaw();
+    let set = redis.keys();
+    is_back(sim, lock, redis).await;
+    set
+}
+
+#[test]
+fn a_release_that_a_node_refuses_is_made_on_its_next_connection() {
+    simulate(async |sim| {
+        let servers = Servers::new(&sim, 3);
+        let lock = servers.redlock();
+        let held = take(&lock, &["seat"]).await;
+        sim.idle().await;
+        let node = &servers.all[2];
+        node.refuses("NOPERM");
         give_back(&lock, held).await;
-        sim.sleep_for(TTL).await;
-        let tried = servers.all[2].counts().releases;
-        is_back(&sim, &lock, &servers.all[2]).await;
-        assert_eq!(servers.all[2].counts().releases, tried + 1, "of what was held when it was back");
+        sim.idle().await;
+        assert_eq!(servers.keys(), [0, 0, 1]);
+        node.refuses(None).lose_connections();
+        let again = take(&lock, &["again"]).await;
+        give_back(&lock, again).await;
         servers.assert_nothing_left(&lock).await;
+        assert!(sim.elapsed() < TTL - seconds(1));
     });
 }
 

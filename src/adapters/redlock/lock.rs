@@ -230,9 +230,7 @@ impl Lock for Redlock {
             return Ok(Vec::new());
         }
         let ask = |lease: &Lease| Ask::Release { key: self.redis_key(lease.key()), token: *lease.token() };
-        let until = leases.iter().map(Lease::deadline).max().unwrap_or_else(|| self.runtime.now());
-        let verdicts = self.engine.release(leases.iter().map(ask).collect(), until).await;
-        let verdicts = verdicts.ok_or(RedlockError::ShutDown)?;
+        let verdicts = self.engine.ask(leases.iter().map(ask).collect()).await.ok_or(RedlockError::ShutDown)?;
         let release = |(_, verdict)| match verdict {
             Verdict::Released => Released::Released,
             Verdict::Absent => Released::Expired,

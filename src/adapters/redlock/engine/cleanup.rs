@@ -8,6 +8,7 @@ use futures_util::future::{Either, select};
 
 use super::super::server::{Answer, Ask, Link};
 use super::Engine;
+use super::node::Owed;
 use crate::ports::LockToken;
 
 /// For how long a node is waited for that is to give something back: by then most locks have ended by themselves.
@@ -19,8 +20,6 @@ pub(super) struct Cleanup {
     pub(super) node: usize,
     pub(super) link: Arc<dyn Link>,
     pub(super) asks: Arc<[Ask]>,
-    /// When it ends by itself.
-    pub(super) until: Instant,
 }
 
 impl Cleanup {
@@ -33,7 +32,7 @@ impl Cleanup {
                     || Arc::clone(&node).ask(Arc::clone(&self.asks)).await.is_ok()
             };
             if !matches!(select(pin!(given_back), patience).await, Either::Left((true, _))) {
-                node.owe(self.asks.iter().map(|release| (release.clone(), self.until)).collect());
+                node.owe(Owed::missed(self.asks.iter().cloned()));
             }
         });
     }
@@ -61,22 +60,23 @@ impl Heal {
         let end = engine.runtime.sleep(ttl);
         engine.background.spawn(async move {
             let is_released = || spawned.unsettled.released_of(&self.token).contains(&self.key);
-            let healed = async {
-                if is_released() {
-                    return;
-                }
+            if !is_released() {
                 let keys = vec![Arc::clone(&self.key)];
-                let set: Arc<[Ask]> = Arc::from([Ask::Acquire { keys, token: self.token, ttl }]);
-                let healed = self.link.ask(set).await;
-                let may_be_set = healed.as_deref().map_or(true, |answers| matches!(answers, [Answer::Done]));
-                if may_be_set && is_released() {
-                    let release = Ask::Release { key: Arc::clone(&self.key), token: self.token };
-                    if self.link.ask(Arc::from([release.clone()])).await.is_err() {
-                        node.owe(vec![(release, self.until)]);
+                let set = self.link.ask(Arc::from([Ask::Acquire { keys, token: self.token, ttl }]));
+                let is_set = match select(set, end).await {
+                    Either::Left((Ok(answers), _)) => Some(matches!(answers[..], [Answer::Done])),
+                    Either::Left((Err(_), _)) | Either::Right(_) => None,
+                };
+                let release = Ask::Release { key: Arc::clone(&self.key), token: self.token };
+                match is_set {
+                    Some(true) if is_released() => {
+                        let asks = Arc::from([release]);
+                        Cleanup { node: self.node, link: self.link, asks }.spawn(&spawned);
                     }
+                    None if is_released() => node.owe(Owed::in_doubt([release])),
+                    _ => {}
                 }
-            };
-            select(pin!(healed), end).await;
+            }
             spawned.unsettled.close(&self.token);
         });
     }

@@ -6,13 +6,9 @@
 //! ```
 
 mod background;
-mod breaker;
 mod cleanup;
 mod node;
-mod owed;
-mod quarantine;
 mod round;
-mod tally;
 mod unsettled;
 mod verdict;
 
@@ -33,7 +29,7 @@ use super::config::{Drift, Settings};
 use super::server::{Ask, Server, ServerError};
 use crate::ports::{Observer, Runtime, yield_once};
 
-pub(super) use self::tally::quorum;
+pub(super) use self::round::quorum;
 pub(super) use self::verdict::Verdict;
 
 /// How many turns the runtime's other tasks get to come along, when there are such that ask. Measured: with 64 tasks on keys
@@ -92,21 +88,13 @@ impl Engine {
         self.nodes.iter().map(|node| node.name())
     }
 
-    /// Asks every node, and answers when each ask is decided: in the same order. `None` when the runtime has ended.
+    /// Asks every node, and answers when each ask is decided: in the same order. `None` when the runtime has ended. A node that
+    /// misses a release is told later.
     ///
     /// Dropped before that, what it asked for is given back.
     pub(super) async fn ask(self: &Arc<Self>, asks: Vec<Ask>) -> Option<Vec<(Ask, Verdict)>> {
-        self.request(asks, self.runtime.now()).await
-    }
-
-    /// Gives back what ends by itself at that time: until then, a node that is missed is told later.
-    pub(super) async fn release(self: &Arc<Self>, releases: Vec<Ask>, until: Instant) -> Option<Vec<(Ask, Verdict)>> {
-        self.request(releases, until).await
-    }
-
-    async fn request(self: &Arc<Self>, asks: Vec<Ask>, until: Instant) -> Option<Vec<(Ask, Verdict)>> {
         let (answer, mut answered) = oneshot::channel();
-        let mut lead = self.enter(Request { asks, until, answer });
+        let mut lead = self.enter(Request { asks, answer });
         if let Some(lead) = lead.as_mut().filter(|lead| !lead.is_crowded) {
             lead.set_off();
         }
@@ -122,9 +110,9 @@ impl Engine {
         answered.ok().map(verdict::Answered::take)
     }
 
-    fn release_in_background(self: &Arc<Self>, releases: Vec<Ask>, until: Instant) {
+    fn release_in_background(self: &Arc<Self>, releases: Vec<Ask>) {
         let engine = Arc::clone(self);
-        self.background.spawn(async move { drop(engine.release(releases, until).await) });
+        self.background.spawn(async move { drop(engine.ask(releases).await) });
     }
 
     /// Looks for what makes a node unfit, on a new connection if need be, with a key of that name.

@@ -46,14 +46,12 @@ impl Answered {
     /// back. It is the one place where that is looked at.
     pub(super) fn take(mut self) -> Vec<(Ask, Verdict)> {
         let now = self.engine.runtime.now();
-        let (mut ended, mut until) = (Vec::new(), now);
+        let mut ended = Vec::new();
         for (ask, verdict) in &mut self.verdicts {
             match (&*ask, &*verdict) {
                 (Ask::Acquire { ttl, .. }, Verdict::Granted { deadline, .. }) if *deadline <= now => {
                     let took = now.saturating_duration_since(*deadline) + self.engine.validity(*ttl);
                     ended.extend(releases(ask));
-                    // A node may have set it just now.
-                    until = until.max(now + *ttl);
                     *verdict = Verdict::TooLate { took };
                 }
                 (_, Verdict::Extended { deadline }) if *deadline <= now => *verdict = Verdict::Unknown,
@@ -61,7 +59,7 @@ impl Answered {
             }
         }
         if !ended.is_empty() {
-            self.engine.release_in_background(ended, until);
+            self.engine.release_in_background(ended);
         }
         std::mem::take(&mut self.verdicts)
     }
@@ -69,15 +67,10 @@ impl Answered {
 
 impl Drop for Answered {
     fn drop(&mut self) {
-        let (mut abandoned, mut until) = (Vec::new(), None);
-        for (ask, verdict) in &self.verdicts {
-            if let Verdict::Granted { deadline, .. } = verdict {
-                abandoned.extend(releases(ask));
-                until = until.max(Some(*deadline));
-            }
-        }
-        if let Some(until) = until {
-            self.engine.release_in_background(abandoned, until);
+        let is_granted = |(_, verdict): &&(Ask, Verdict)| matches!(verdict, Verdict::Granted { .. });
+        let abandoned: Vec<Ask> = self.verdicts.iter().filter(is_granted).flat_map(|(ask, _)| releases(ask)).collect();
+        if !abandoned.is_empty() {
+            self.engine.release_in_background(abandoned);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::config::Quarantine;
-use super::super::server::Life;
+use super::super::super::config::Quarantine;
+use super::super::super::server::Life;
 
 /// A server counts its uptime in whole seconds of its wall clock, which may say one more than have passed.
 const UPTIME_ROUNDING: Duration = Duration::from_secs(1);

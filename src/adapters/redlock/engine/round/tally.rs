@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::error::Vote;
+use super::super::super::error::Vote;
 
 /// A foreign lock without a TTL ends at no known time: this is what who waits for it is told.
 const NO_TTL: Duration = Duration::from_secs(24 * 60 * 60);

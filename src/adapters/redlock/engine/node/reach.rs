@@ -1,86 +1,19 @@
-//! One node: its connection, one reconnect at a time, and when it is left alone.
+//! How a node is reached: one connection, one attempt at a time to make a new one, and when it is left alone.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 
-use super::super::check::Finding;
-use super::super::config::Quarantine;
-use super::super::server::{Answer, Ask, Connected, Link, Server, ServerError};
-use super::background::Background;
-use super::breaker::Breaker;
-use super::owed::Owed;
+use super::super::super::server::{Connected, ServerError};
 use super::quarantine::quarantined_until;
-use crate::ports::{LockError, Observation, Observer, Runtime, RuntimeExt};
+use super::{Node, State, Up};
+use crate::ports::{LockError, Observation, RuntimeExt};
 
 /// How many connections in a row may end, or stay silent, before anything was answered on them: then the node is left alone,
 /// although it can be connected to.
 const UNANSWERED_MAX: u32 = 3;
-
-/// For how long a node is waited for that is given back what it has missed.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A server and what is known about it.
-#[derive(Debug)]
-pub(super) struct Node {
-    server: Arc<dyn Server>,
-    name: Arc<str>,
-    runtime: Arc<dyn Runtime>,
-    background: Background,
-    observer: Arc<dyn Observer>,
-    quarantine: Quarantine,
-    connect_timeout: Duration,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    up: Option<Up>,
-    /// Counts connections.
-    generation: u64,
-    /// A connection is being made, and these wait for what becomes of it.
-    connecting: Option<Vec<oneshot::Sender<()>>>,
-    breaker: Breaker,
-    failure: Option<ServerError>,
-    /// How many connections in a row were good for nothing.
-    unanswered: u32,
-    /// How many requests were answered.
-    answered: u64,
-    run_id: Option<Arc<str>>,
-    quarantined_until: Option<Instant>,
-    owed: Owed,
-    /// The last connection on which the node did not do what it was owed: it is not asked for that again there.
-    unpaid_on: Option<u64>,
-}
-
-#[derive(Debug, Clone)]
-struct Up {
-    link: Arc<dyn Link>,
-    generation: u64,
-}
-
-/// A node's answers, and where they came from.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) answers: Vec<Answer>,
-    pub(super) link: Arc<dyn Link>,
-    pub(super) generation: u64,
-    /// It was sent as soon as it was asked, and once.
-    pub(super) was_sent_at_once: bool,
-    /// Whether its grants count.
-    pub(super) counts: bool,
-}
-
-/// Why a node gave no answers.
-#[derive(Debug)]
-pub(super) struct NoReply {
-    pub(super) error: ServerError,
-    /// It was sent, so that it may have been done.
-    pub(super) was_sent: bool,
-}
 
 /// What is to be done to reach the node.
 enum Way {
@@ -90,56 +23,8 @@ enum Way {
 }
 
 impl Node {
-    pub(super) fn new(
-        server: Arc<dyn Server>,
-        runtime: Arc<dyn Runtime>,
-        background: Background,
-        observer: Arc<dyn Observer>,
-        quarantine: Quarantine,
-        connect_timeout: Duration,
-    ) -> Arc<Self> {
-        let name = Arc::from(server.name());
-        let state = Mutex::default();
-        Arc::new(Self { server, name, runtime, background, observer, quarantine, connect_timeout, state })
-    }
-
-    pub(super) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing under this lock can leave it half-done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks, on the connection that is there or is being made. When it ends before the answer, once more on the next one:
-    /// whatever is asked may be asked twice.
-    pub(super) async fn ask(self: Arc<Self>, asks: Arc<[Ask]>) -> Result<Reply, NoReply> {
-        let mut was_sent = false;
-        let first = self.generation();
-        loop {
-            let Up { link, generation } = self.up().await.map_err(|error| NoReply { error, was_sent })?;
-            match link.ask(Arc::clone(&asks)).await {
-                Ok(answers) => {
-                    let was_sent_at_once = first == Some(generation);
-                    return Ok(Reply { was_sent_at_once, ..self.answered(answers, link, generation) });
-                }
-                Err(error @ ServerError::Closed(_)) => {
-                    self.lost(generation, error.clone());
-                    if std::mem::replace(&mut was_sent, true) {
-                        return Err(NoReply { error, was_sent });
-                    }
-                }
-                Err(error) => {
-                    self.heard(generation);
-                    return Err(NoReply { error, was_sent });
-                }
-            }
-        }
-    }
-
     /// The node's connection, made if need be.
-    async fn up(self: &Arc<Self>) -> Result<Up, ServerError> {
+    pub(super) async fn up(self: &Arc<Self>) -> Result<Up, ServerError> {
         loop {
             match self.way() {
                 Way::Open(up) => return Ok(up),
@@ -152,29 +37,8 @@ impl Node {
         }
     }
 
-    /// Looks for what makes the node unfit, also of one that is left alone: for health checks, which may wait. A connection
-    /// that turns out to have ended is made anew, once.
-    pub(super) async fn check(self: &Arc<Self>, key: Arc<str>) -> Result<Vec<Finding>, ServerError> {
-        let mut again = true;
-        loop {
-            let Up { link, generation } = self.link().await?;
-            match link.check(Arc::clone(&key)).await {
-                Err(error @ ServerError::Closed(_)) => {
-                    self.lost(generation, error.clone());
-                    if !std::mem::take(&mut again) {
-                        return Err(error);
-                    }
-                }
-                checked => {
-                    self.heard(generation);
-                    return checked;
-                }
-            }
-        }
-    }
-
     /// The connection, also of a node that is left alone.
-    async fn link(self: &Arc<Self>) -> Result<Up, ServerError> {
+    pub(super) async fn link(self: &Arc<Self>) -> Result<Up, ServerError> {
         let (connected, begun) = {
             let mut state = self.state();
             match &state.up {
@@ -256,50 +120,6 @@ impl Node {
         self.pay();
     }
 
-    /// The node has missed these releases, and is told when it is reached again, unless their keys have ended by then.
-    pub(super) fn owe(self: &Arc<Self>, releases: Vec<(Ask, Instant)>) {
-        if releases.is_empty() {
-            return;
-        }
-        let now = self.runtime.now();
-        self.state().owed.add(releases, now);
-        // It may be up again by now.
-        self.pay();
-    }
-
-    /// Tells the node what it has missed, in the background. What it does not answer it is owed until its next connection.
-    fn pay(self: &Arc<Self>) {
-        let now = self.runtime.now();
-        let (Up { link, generation }, owed) = {
-            let mut state = self.state();
-            let Some(up) = state.up.clone().filter(|up| state.unpaid_on != Some(up.generation)) else { return };
-            (up, state.owed.take(now))
-        };
-        if owed.is_empty() {
-            return;
-        }
-        let node = Arc::clone(self);
-        let patience = self.runtime.sleep(PATIENCE);
-        self.background.spawn(async move {
-            let asks = owed.iter().map(|(release, _)| release.clone()).collect();
-            let error = match select(link.ask(asks), patience).await {
-                Either::Left((Ok(_), _)) => return node.heard(generation),
-                Either::Left((Err(error), _)) => Some(error),
-                Either::Right(_) => None,
-            };
-            {
-                let mut state = node.state();
-                state.owed.add(owed, node.runtime.now());
-                state.unpaid_on = Some(generation);
-            }
-            if let Some(error @ ServerError::Closed(_)) = error {
-                node.lost(generation, error);
-            }
-            // Another connection may have come too early for that.
-            node.pay();
-        });
-    }
-
     fn is_down(&self, error: ServerError) {
         let is_news = self.down(&mut self.state(), error.clone());
         self.tell_down(is_news.then_some(error));
@@ -322,7 +142,7 @@ impl Node {
     }
 
     /// A connection has ended. Of all who notice, the first makes a new one, unless several have ended without any answer.
-    fn lost(self: &Arc<Self>, generation: u64, error: ServerError) {
+    pub(super) fn lost(self: &Arc<Self>, generation: u64, error: ServerError) {
         let (begun, news) = {
             let mut state = self.state();
             if state.up.as_ref().is_none_or(|up| up.generation != generation) {
@@ -343,7 +163,7 @@ impl Node {
     }
 
     /// A connection is good for something.
-    fn heard(&self, generation: u64) {
+    pub(super) fn heard(&self, generation: u64) {
         let was_down = self.state().heard(generation);
         self.tell_up(was_down);
     }
@@ -354,30 +174,9 @@ impl Node {
         }
     }
 
-    fn answered(&self, answers: Vec<Answer>, link: Arc<dyn Link>, generation: u64) -> Reply {
-        self.heard(generation);
-        let mut state = self.state();
-        state.answered += 1;
-        let counts = match state.quarantined_until {
-            None => true,
-            Some(until) if until <= self.runtime.now() => {
-                state.quarantined_until = None;
-                true
-            }
-            Some(_) => false,
-        };
-        Reply { answers, link, generation, was_sent_at_once: false, counts }
-    }
-
-    /// How many requests it has answered, and on which connection it is: the same later says that it has been silent since.
-    pub(super) fn answers(&self) -> (u64, u64) {
-        let state = self.state();
-        (state.answered, state.generation)
-    }
-
     /// A request timed out. If the node has answered nothing since the request was sent, it is left alone, until a new
     /// connection can be made. Who still waits for answers on the old one keeps that. A connection made since is not to blame.
-    pub(super) fn timed_out(&self, answers_then: (u64, u64)) {
+    pub(in super::super) fn timed_out(&self, answers_then: (u64, u64)) {
         let error = ServerError::Closed(Arc::from("it does not answer"));
         let is_news = {
             let mut state = self.state();
@@ -389,11 +188,6 @@ impl Node {
             self.down(&mut state, error.clone())
         };
         self.tell_down(is_news.then_some(error));
-    }
-
-    /// The number of the connection that is in use, if there is one.
-    pub(super) fn generation(&self) -> Option<u64> {
-        self.state().up.as_ref().map(|up| up.generation)
     }
 }
 

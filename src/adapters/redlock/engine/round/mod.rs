@@ -1,5 +1,9 @@
 //! One round: what many callers ask goes to every node at once, and each ask is decided as soon as its votes decide it.
 
+mod aftermath;
+mod decide;
+mod tally;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,21 +12,20 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use futures_util::FutureExt;
 
+use self::tally::{Acquisition, Comparison};
 use super::super::error::Vote;
-use super::super::server::{Answer, Ask, Link, ServerError};
+use super::super::server::{Ask, Link, ServerError};
 use super::Engine;
-use super::cleanup::{Cleanup, Heal};
 use super::node::{NoReply, Reply};
-use super::tally::{Acquired, Acquisition, Compared, Comparison, ComparisonVote};
 use super::verdict::{Answered, Verdict};
 use crate::ports::BoxFuture;
+
+pub(crate) use self::tally::quorum;
 
 /// What one caller asks, and where the answer goes.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) asks: Vec<Ask>,
-    /// When that ends by itself which it gives back.
-    pub(super) until: Instant,
     pub(super) answer: oneshot::Sender<Answered>,
 }
 
@@ -73,7 +76,6 @@ enum Progress {
 
 struct Waiting {
     asks: Range<usize>,
-    until: Instant,
     undecided: usize,
     answer: Option<oneshot::Sender<Answered>>,
 }
@@ -91,7 +93,7 @@ impl Round {
             let range = first..asks.len();
             request_of.resize(asks.len(), number);
             let (undecided, answer) = (range.len(), Some(request.answer));
-            waiting.push(Waiting { asks: range, until: request.until, undecided, answer });
+            waiting.push(Waiting { asks: range, undecided, answer });
         }
         let progress: Vec<Progress> = asks
             .iter()
@@ -187,6 +189,7 @@ impl Round {
         .await;
         for node in (0..self.pending.len()).filter(|node| self.pending[*node].is_some()) {
             self.owe_releases(node);
+            self.owe_what_is_in_doubt(node);
         }
     }
 
@@ -203,77 +206,24 @@ impl Round {
                 for (ask, answer) in reply.answers.iter().enumerate() {
                     self.answered(node, ask, answer, &reply);
                 }
+                self.owe_what_was_refused(node, &reply.answers);
             }
-            Ok(_) => self.failed(node, &Vote::Unreachable(Arc::from("it gave another number of answers"))),
-            Err(NoReply { error, was_sent }) => {
-                self.failed(
-                    node,
-                    &match error {
-                        ServerError::Closed(why) => Vote::Unreachable(why),
-                        ServerError::Refused(refusal) => Vote::Refused(refusal),
-                    },
-                );
-                self.owe_releases(node);
-                self.in_doubt[node] = was_sent;
-                if was_sent {
-                    (0..self.asks.len()).for_each(|ask| self.owe_what_is_in_doubt(node, ask));
-                }
+            Ok(_) => self.no_reply(node, &Vote::Unreachable(Arc::from("it gave another number of answers")), true),
+            Err(NoReply { error: ServerError::Closed(why), was_sent }) => {
+                self.no_reply(node, &Vote::Unreachable(why), was_sent);
+            }
+            Err(NoReply { error: ServerError::Refused(refusal), was_sent }) => {
+                self.no_reply(node, &Vote::Refused(refusal), was_sent);
             }
         }
     }
 
-    /// The node has missed what was to be given back.
-    fn owe_releases(&self, node: usize) {
-        let of = |request: &Waiting| {
-            let (asks, until) = (&self.asks[request.asks.clone()], request.until);
-            asks.iter().filter(|ask| matches!(ask, Ask::Release { .. })).map(move |ask| (ask.clone(), until))
-        };
-        self.engine.nodes[node].owe(self.requests.iter().flat_map(of).collect());
-    }
-
-    /// The node may have granted in vain, and nobody will hear of it.
-    fn owe_what_is_in_doubt(&self, node: usize, ask: usize) {
-        if let (Ask::Acquire { keys, ttl, .. }, Progress::Decided { holds: false, .. }) =
-            (&self.asks[ask], &self.progress[ask])
-        {
-            let until = self.engine.runtime.now() + *ttl;
-            let releases = releases(&self.asks[ask], keys).into_iter().map(|release| (release, until));
-            self.engine.nodes[node].owe(releases.collect());
-        }
-    }
-
-    fn answered(&mut self, node: usize, ask: usize, answer: &Answer, reply: &Reply) {
-        match &mut self.progress[ask] {
-            Progress::Acquiring(acquisition) => {
-                acquisition.vote(node, vote_of(answer, reply.counts));
-            }
-            Progress::Comparing(comparison, absent) => {
-                let is_extension = matches!(self.asks[ask], Ask::Extend { .. });
-                comparison.vote(match answer {
-                    Answer::Done if is_extension && !reply.counts => ComparisonVote::Failed,
-                    Answer::Done => ComparisonVote::Done,
-                    Answer::Absent => {
-                        absent.push((node, Arc::clone(&reply.link)));
-                        ComparisonVote::Absent
-                    }
-                    Answer::NotOwner => ComparisonVote::NotOwner,
-                    Answer::Held(_) | Answer::Refused(_) => ComparisonVote::Failed,
-                });
-            }
-            Progress::Decided { .. } => return self.answered_late(node, ask, answer, reply),
-        }
-        self.decide(ask);
-    }
-
-    /// A node gives none of the answers.
-    fn failed(&mut self, node: usize, vote: &Vote) {
-        for ask in 0..self.asks.len() {
-            match &mut self.progress[ask] {
-                Progress::Acquiring(acquisition) => acquisition.vote(node, vote.clone()),
-                Progress::Comparing(comparison, _) => comparison.vote(ComparisonVote::Failed),
-                Progress::Decided { .. } => continue,
-            }
-            self.decide(ask);
+    fn no_reply(&mut self, node: usize, vote: &Vote, may_be_done: bool) {
+        self.failed(node, vote);
+        self.owe_releases(node);
+        self.in_doubt[node] = may_be_done;
+        if may_be_done {
+            self.owe_what_is_in_doubt(node);
         }
     }
 
@@ -303,103 +253,6 @@ impl Round {
         }
     }
 
-    fn decide(&mut self, ask: usize) {
-        let pending = !self.is_over();
-        let (verdict, holds, absent) = match &mut self.progress[ask] {
-            Progress::Acquiring(acquisition) => {
-                let Some(acquired) = acquisition.decision() else { return };
-                let votes = std::mem::replace(acquisition, Acquisition::new(0)).into_votes();
-                let granted = granting(&votes);
-                let verdict = self.acquired(ask, acquired, votes);
-                let holds = matches!(verdict, Verdict::Granted { .. });
-                if !holds {
-                    for node in granted {
-                        self.in_vain[node].extend(releases(&self.asks[ask], self.asks[ask].keys()));
-                    }
-                }
-                (verdict, holds, Vec::new())
-            }
-            Progress::Comparing(comparison, absent) => {
-                let Some(compared) = comparison.decision() else { return };
-                let absent = std::mem::take(absent);
-                match (&self.asks[ask], compared) {
-                    (Ask::Extend { ttl, .. }, Compared::Done) => {
-                        (Verdict::Extended { deadline: self.engine.deadline(self.started, *ttl) }, true, absent)
-                    }
-                    (_, Compared::Done) => (Verdict::Released, false, Vec::new()),
-                    (_, Compared::Absent) => (Verdict::Absent, false, Vec::new()),
-                    (_, Compared::NotOwner) => (Verdict::NotOwner, false, Vec::new()),
-                    (_, Compared::Unknown) => (Verdict::Unknown, false, Vec::new()),
-                }
-            }
-            Progress::Decided { .. } => return,
-        };
-        let unsettled = holds && pending && matches!(self.asks[ask], Ask::Acquire { .. });
-        if unsettled {
-            self.engine.unsettled.open(*self.asks[ask].token());
-        }
-        for (node, link) in absent {
-            self.heal(node, ask, link);
-        }
-        self.progress[ask] = Progress::Decided { verdict: Some(verdict), holds, unsettled };
-        for node in (0..self.in_doubt.len()).filter(|node| self.in_doubt[*node]) {
-            self.owe_what_is_in_doubt(node, ask);
-        }
-        self.undecided -= 1;
-        self.requests[self.request_of[ask]].undecided -= 1;
-    }
-
-    fn acquired(&self, ask: usize, acquired: Acquired, votes: Vec<Vote>) -> Verdict {
-        let Ask::Acquire { ttl, .. } = &self.asks[ask] else { return Verdict::Unknown };
-        match acquired {
-            Acquired::Granted => Verdict::Granted { deadline: self.engine.deadline(self.started, *ttl), votes },
-            Acquired::Contended { retry_after } => Verdict::Contended { retry_after, votes },
-            Acquired::NoQuorum => Verdict::NoQuorum { votes },
-        }
-    }
-
-    /// The ask was decided without this node.
-    fn answered_late(&mut self, node: usize, ask: usize, answer: &Answer, reply: &Reply) {
-        let Progress::Decided { holds, .. } = self.progress[ask] else { return };
-        match (&self.asks[ask], answer) {
-            (Ask::Acquire { keys, .. }, Answer::Done) if !holds => {
-                self.in_vain[node].extend(releases(&self.asks[ask], keys));
-            }
-            // What was released meanwhile was released after it was acquired, if on the same connection, and if the acquisition
-            // did not wait for that connection together with the release; else perhaps before.
-            (Ask::Acquire { token, .. }, Answer::Done)
-                if !reply.was_sent_at_once || self.engine.nodes[node].generation() != Some(reply.generation) =>
-            {
-                let released = self.engine.unsettled.released_of(token);
-                self.in_vain[node].extend(releases(&self.asks[ask], &released));
-            }
-            (Ask::Extend { .. }, Answer::Absent) if holds => self.heal(node, ask, Arc::clone(&reply.link)),
-            _ => {}
-        }
-    }
-
-    /// A majority has confirmed a lease that one node has forgotten: it gets it back, for as long as it lasts elsewhere.
-    fn heal(&self, node: usize, ask: usize, link: Arc<dyn Link>) {
-        let Ask::Extend { key, token, ttl } = &self.asks[ask] else { return };
-        let heal = Heal { key: Arc::clone(key), token: *token, until: self.started + *ttl, node, link };
-        heal.spawn(&self.engine);
-    }
-
-    fn release_what_was_granted_in_vain(&mut self) {
-        // A node may have set it just now.
-        let ttl = longest_ttl(&self.asks).unwrap_or_default();
-        for node in 0..self.in_vain.len() {
-            if self.in_vain[node].is_empty() {
-                continue;
-            }
-            let asks = std::mem::take(&mut self.in_vain[node]);
-            if let Some(link) = &self.links[node] {
-                let (link, until) = (Arc::clone(link), self.engine.runtime.now() + ttl);
-                Cleanup { node, link, asks: Arc::from(asks), until }.spawn(&self.engine);
-            }
-        }
-    }
-
     fn answer_requests(&mut self) {
         for request in &mut self.requests {
             if request.undecided > 0 {
@@ -425,27 +278,6 @@ impl Drop for Round {
             }
         }
     }
-}
-
-fn vote_of(answer: &Answer, counts: bool) -> Vote {
-    match answer {
-        Answer::Done if counts => Vote::Granted,
-        Answer::Done => Vote::Quarantined,
-        Answer::Held(remaining) => Vote::Held { remaining: *remaining },
-        Answer::Refused(refusal) => Vote::Refused(refusal.clone()),
-        Answer::Absent | Answer::NotOwner => Vote::Unreachable(Arc::from("it answered something else")),
-    }
-}
-
-/// The nodes that have granted.
-fn granting(votes: &[Vote]) -> Vec<usize> {
-    let is_grant = |vote: &Vote| matches!(vote, Vote::Granted | Vote::Quarantined);
-    votes.iter().enumerate().filter(|(_, vote)| is_grant(vote)).map(|(node, _)| node).collect()
-}
-
-/// Releases of an ask's keys.
-fn releases(ask: &Ask, keys: &[Arc<str>]) -> Vec<Ask> {
-    keys.iter().map(|key| Ask::Release { key: Arc::clone(key), token: *ask.token() }).collect()
 }
 
 fn longest_ttl(asks: &[Ask]) -> Option<Duration> {
