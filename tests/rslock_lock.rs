@@ -10,12 +10,14 @@ mod runtime;
 use std::error::Error;
 use std::io::Read;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use redis_servers::{RedisServer, RedisServers};
 use runtime::TestRuntime;
 use ticket_reservation::adapters::rslock::{RslockLock, rslock};
+use ticket_reservation::locking::LockQueue;
 use ticket_reservation::ports::{Attempt, Clock, Extended, Lease, Lock, LockError, LockKey, Released};
 
 /// Long enough that it does not end during a test, and short enough to wait for.
@@ -33,6 +35,11 @@ fn servers() -> RedisServers {
 /// As another process would have it: with connections of its own.
 fn open(servers: &RedisServers) -> RslockLock {
     RslockLock::builder(rslock::LockManager::new(servers.urls()), TestRuntime::current()).build()
+}
+
+/// Of a host that waits for what becomes of its extensions.
+fn extending(servers: &RedisServers) -> RslockLock {
+    RslockLock::builder(rslock::LockManager::new(servers.urls()), TestRuntime::current()).extensions(true).build()
 }
 
 async fn take(lock: &RslockLock, text: &str, ttl: Duration) -> Attempt<Lease> {
@@ -267,7 +274,7 @@ async fn a_lock_that_was_taken_away_is_not_ours_to_release() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_handle_can_give_back_and_extend_a_lease() {
     let servers = servers();
-    let (lock, other) = (open(&servers), open(&servers));
+    let (lock, other) = (extending(&servers), extending(&servers));
     let mut leases = vec![granted(&lock, "seat", LONG).await];
     let before = leases[0].deadline();
     assert_eq!(other.extend(&mut leases, 2 * LONG).await.unwrap(), [Extended::Extended]);
@@ -280,7 +287,7 @@ async fn another_handle_can_give_back_and_extend_a_lease() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_extension_that_no_majority_confirms_has_lost_the_lock_everywhere() {
     let servers = servers();
-    let lock = open(&servers);
+    let lock = extending(&servers);
     let mut leases = vec![granted(&lock, "seat", LONG).await];
     let deadline = leases[0].deadline();
     servers[0].command(&["FLUSHALL"]).expect("an answer");
@@ -291,6 +298,69 @@ async fn an_extension_that_no_majority_confirms_has_lost_the_lock_everywhere() {
     assert_eq!(lock.extend(&mut leases, LONG).await.unwrap(), [Extended::Lost], "nothing is taken again");
     assert!(leases[0].deadline() >= deadline);
     assert!(nothing_is_left(&servers));
+}
+
+/// As long as it is, and neither shorter nor longer for who has gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_by_less_than_is_left_shortens_nothing() {
+    let servers = servers();
+    let lock = extending(&servers);
+    let mut leases = vec![granted(&lock, "seat", LONG).await];
+    let deadline = leases[0].deadline();
+    assert_eq!(lock.extend(&mut leases, SHORT).await.unwrap(), [Extended::Extended]);
+    assert!(leases[0].deadline() >= deadline);
+    drop(lock.extend(&mut leases, SHORT).now_or_never());
+    assert_eq!(lock.extend(&mut leases, SHORT).await.unwrap(), [Extended::Extended], "after the one that was dropped");
+    for server in servers.iter() {
+        let left: u64 = server.command(&["PTTL", "redlock:seat"]).unwrap().parse().unwrap();
+        assert!(Duration::from_millis(left) > LONG / 2, "{left}");
+    }
+}
+
+/// rslock would release it when no majority answers in time, and the queue, which does not wait for that, would go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_a_queue_keeps_is_its_own_until_its_end_whatever_becomes_of_the_servers() {
+    let servers = servers();
+    let (lock, other) = (open(&servers), open(&servers));
+    release(&other, granted(&other, "warm", LONG).await).await;
+    for number in 0..10 {
+        if nobody_else_has_it_while_it_is_held(&servers, &lock, &other, &format!("seat{number}")).await > 0 {
+            return;
+        }
+        // It was over before anybody else asked: the machine is busy.
+    }
+    panic!("nobody asked in time");
+}
+
+/// How often another one asked in vain while the queue's guard said that it was held, the servers having stood still meanwhile.
+async fn nobody_else_has_it_while_it_is_held(
+    servers: &RedisServers,
+    lock: &RslockLock,
+    other: &RslockLock,
+    text: &str,
+) -> u32 {
+    // The queue extends after a third of it, and waits for another third; rslock waits for a second.
+    const TTL: Duration = Duration::from_secs(2);
+    let asked = Instant::now();
+    let queue = LockQueue::builder(Arc::new(lock.clone()), TestRuntime::current()).ttl(TTL).build();
+    let guard = queue.acquire(&key(text), LONG).await.expect("it is free");
+    tokio::time::sleep_until((asked + TTL / 4).into()).await;
+    servers.iter().take(2).for_each(|server| server.pause().expect("it stands still"));
+    tokio::time::sleep_until((asked + TTL * 7 / 10).into()).await;
+    servers.iter().take(2).for_each(|server| server.resume().expect("it goes on"));
+    let mut in_vain = 0;
+    loop {
+        let taken = take(other, text, LONG).await;
+        let is_held = !guard.is_lost();
+        if let Attempt::Granted(lease) = taken {
+            assert!(!is_held, "two holders");
+            release(other, lease).await;
+            return in_vain;
+        }
+        in_vain += u32::from(is_held);
+        assert!(asked.elapsed() < 15 * TTL, "it never ends");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 // ---- servers that go away

@@ -62,6 +62,9 @@ pub enum LockCapability {
     KeysAtOnce,
     /// An acquisition whose future is dropped is undone at once, and not by its TTL.
     Cancellation,
+    /// A lease can be extended. A lock that lacks it answers [`Extended::Unknown`](crate::ports::Extended::Unknown), and the suite
+    /// looks whether nothing is changed by that.
+    Extension,
     /// Other operating-system processes can open the locks. Whoever declares to lack that has no [`LockSpace::worker`] and
     /// a [`join`] that fails; the suite looks whether it is so.
     ///
@@ -72,7 +75,8 @@ pub enum LockCapability {
 
 impl LockCapability {
     /// Everything that can be declared.
-    pub const ALL: &'static [Self] = &[Self::RemainingTime, Self::KeysAtOnce, Self::Cancellation, Self::OtherProcesses];
+    pub const ALL: &'static [Self] =
+        &[Self::RemainingTime, Self::KeysAtOnce, Self::Cancellation, Self::Extension, Self::OtherProcesses];
 }
 
 impl fmt::Display for LockCapability {
@@ -81,6 +85,7 @@ impl fmt::Display for LockCapability {
             Self::RemainingTime => "a refusal tells how long the holder may keep the key",
             Self::KeysAtOnce => "all keys of a call are taken in one step",
             Self::Cancellation => "a dropped acquisition is undone at once",
+            Self::Extension => "a lease can be extended",
             Self::OtherProcesses => OTHER_PROCESSES,
         })
     }

@@ -161,7 +161,7 @@ pub enum Extended {
     Extended,
     /// It was not ours any more. It is not taken again.
     Lost,
-    /// The lock's store did not answer; the old deadline stands.
+    /// The lock's store did not answer, or the lock extends nothing; the old deadline stands.
     Unknown,
 }
 
@@ -221,7 +221,9 @@ impl StdError for LockError {
 /// - A granted lease's deadline MUST NOT be later than `start + ttl - drift`, `start` being taken on the monotonic clock
 ///   before the first byte is sent, `drift` what the adapter's clocks may differ by.
 /// - Until its deadline, nobody else SHOULD be granted the same key. Correctness of sales does not rest on it.
-/// - [`extend`](Lock::extend) MUST NOT take a key again that was lost, and MUST NOT release anything.
+/// - [`extend`](Lock::extend) MUST NOT take a key again that was lost, and MUST NOT release anything or let it end earlier: whoever
+///   does not wait for the answer goes on with the old deadline. A lock that cannot promise that answers
+///   [`Extended::Unknown`].
 /// - [`release`](Lock::release) MUST compare the token: it never frees another holder's lock.
 ///
 /// # Cancellation
@@ -267,7 +269,8 @@ pub trait Lock: Send + Sync + fmt::Debug {
     /// What was granted and not returned is released at once or ends with the TTL.
     async fn acquire_each(&self, keys: &[LockKey], ttl: Duration) -> Result<Vec<Attempt<Lease>>, LockError>;
 
-    /// Moves the deadlines of leases to `ttl` from now, and answers for each in the same order.
+    /// Moves the deadlines of leases to `ttl` from now, those that are not later already, and answers for each in the same
+    /// order.
     ///
     /// # Errors
     ///

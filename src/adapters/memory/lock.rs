@@ -126,6 +126,7 @@ impl Lock for MemoryLock {
             if holders.token(lease.key()) != Some(*lease.token()) {
                 return Extended::Lost;
             }
+            let deadline = deadline.max(lease.deadline());
             holders.set(lease.key(), *lease.token(), deadline);
             lease.set_deadline(deadline);
             Extended::Extended

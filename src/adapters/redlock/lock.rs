@@ -216,7 +216,7 @@ impl Lock for Redlock {
         let verdicts = self.engine.ask(asks).await.ok_or(RedlockError::ShutDown)?;
         let extend = |(lease, (_, verdict)): (&mut Lease, (Ask, Verdict))| match verdict {
             Verdict::Extended { deadline } => {
-                lease.set_deadline(deadline);
+                lease.set_deadline(deadline.max(lease.deadline()));
                 Extended::Extended
             }
             Verdict::Absent | Verdict::NotOwner => Extended::Lost,

@@ -25,6 +25,7 @@ pub const KEYS_AT_ONCE_MAX: usize = 32;
 #[derive(Debug, Clone)]
 pub struct RslockLock {
     manager: Arc<Manager>,
+    extensions: bool,
 }
 
 impl RslockLock {
@@ -33,8 +34,8 @@ impl RslockLock {
         RslockLockBuilder::new(manager, runtime)
     }
 
-    pub(super) fn new(manager: Manager) -> Self {
-        Self { manager: Arc::new(manager) }
+    pub(super) fn new(manager: Manager, extensions: bool) -> Self {
+        Self { manager: Arc::new(manager), extensions }
     }
 
     /// Does the work in a task of the runtime, to its end, also when the caller goes away.
@@ -160,6 +161,10 @@ impl Lock for RslockLock {
     }
 
     async fn extend(&self, leases: &mut [Lease], ttl: Duration) -> Result<Vec<Extended>, LockError> {
+        if !self.extensions {
+            deadline(self.manager.runtime.now(), ttl)?;
+            return Ok(vec![Extended::Unknown; leases.len()]);
+        }
         let (now, extended) = self.in_task(extend(Arc::clone(&self.manager), leases.to_vec(), ttl)).await??;
         leases.clone_from_slice(&now);
         Ok(extended)

@@ -49,6 +49,7 @@
 //! | manager | | rslock's own; its retries are not used, one call is one attempt |
 //! | runtime | | tells the time, runs the calls, draws random numbers |
 //! | [`key_prefix`](RslockLockBuilder::key_prefix) | [`KEY_PREFIX_DEFAULT`] | what stands before each key in Redis |
+//! | [`extensions`](RslockLockBuilder::extensions) | no | whether leases are extended, see below |
 //!
 //! Time limits of connections and answers are those of the manager's `redis::Client`s.
 //!
@@ -73,12 +74,10 @@
 //!   bound where everyone uses the same.
 //! - Several keys at once: others see that some of the keys of `acquire_all` are taken for a moment before they are given
 //!   back.
-//! - That an extension releases nothing, as the port demands: when a majority does not confirm it, rslock releases the
-//!   lock on every server. It is answered as [`Lost`](crate::ports::Extended::Lost), and is. But whoever does not wait for
-//!   that answer, as a [`LockQueue`](crate::locking::LockQueue) does not for longer than a third of the TTL, believes in the
-//!   lease until the next extension, while another one may have it. Where that matters, switch
-//!   [keeping alive](crate::locking::LockQueueBuilder::keep_alive) off, with a TTL that is long enough, or use
-//!   [`redlock`](crate::adapters), whose extensions release nothing.
+//! - Extensions, unless the host [asks for them](RslockLockBuilder::extensions): rslock releases a lock on every server when no
+//!   majority confirms that it is extended, and whoever does not wait for that answer goes on with a lease that another one
+//!   may have. So every extension is answered as [`Unknown`](crate::ports::Extended::Unknown), and a lease ends with its TTL:
+//!   choose one that is longer than the work. [`redlock`](crate::adapters) extends, and releases nothing by it.
 //! - A reason: which server was out of reach, or refused, and why.
 //! - Speed when a server is frozen or silent: rslock waits for every server, up to its connection's time limits (1 s to
 //!   connect and 500 ms to answer by default), in every call.

@@ -84,7 +84,7 @@ impl Session for LeaseSession {
                      WHERE lease.expires_at <= ?4",
             )?,
             extend: prepare(
-                "UPDATE lease SET expires_at = ?3, ttl = ?3 - ?4
+                "UPDATE lease SET expires_at = MAX(expires_at, ?3), ttl = MAX(expires_at, ?3) - ?4
                  WHERE lock_key = ?1 AND token = ?2 AND expires_at > ?4",
             )?,
             release: prepare("DELETE FROM lease WHERE lock_key = ?1 AND token = ?2 RETURNING expires_at")?,
@@ -170,7 +170,7 @@ impl Leases<'_> {
         Ok(taken)
     }
 
-    /// Moves the ends of leases that are still alive.
+    /// Moves the ends of leases that are still alive, never to an earlier time.
     pub(super) fn extend(&mut self, claims: &[Claim], ttl: Duration) -> Result<Vec<Extended>, Fault> {
         self.transactions.begin_write()?;
         let now = self.runtime.unix_time();

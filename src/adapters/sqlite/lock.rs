@@ -185,7 +185,7 @@ impl Lock for SqliteLock {
         let extended = self.thread.call(move |leases| leases.extend(&claims, ttl)).await?;
         for (lease, extended) in leases.iter_mut().zip(&extended) {
             if *extended == Extended::Extended {
-                lease.set_deadline(deadline);
+                lease.set_deadline(deadline.max(lease.deadline()));
             }
         }
         Ok(extended)

@@ -18,7 +18,7 @@ pub(super) async fn many_keys_are_taken_at_once(bench: &LockBench) -> Checked {
     let attempts = bench.there.acquire_each(&keys(&texts), LONG).await?;
     ensure!(attempts.iter().all(|it| matches!(it, Attempt::Contended { .. })), "some of many keys are granted twice");
     let extended = bench.here.extend(&mut leases, LONG).await?;
-    ensure_eq!(extended, vec![Extended::Extended; texts.len()], "what became of the extensions");
+    ensure_eq!(extended, vec![bench.extended(Extended::Extended); texts.len()], "what became of the extensions");
     let released = bench.here.release(leases).await?;
     ensure_eq!(released, vec![Released::Released; texts.len()], "what became of the releases");
     Ok(())

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::{LONG, LockBench, SHORT, keys, take, take_one};
+use super::{LONG, LockBench, SHORT, is_free, keys, take, take_one};
 use crate::conformance::LockCapability;
-use crate::conformance::check::{Checked, Failure, ensure_eq};
+use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::contest::Dice;
 use crate::ports::{Attempt, BoxFuture, Lease, LockError, Released};
 
@@ -100,5 +100,31 @@ pub(super) async fn dropped_extensions_and_releases_break_nothing(bench: &LockBe
     }
     let lease = take_one(&*bench.there, "after", LONG).await?;
     ensure_eq!(bench.there.release(vec![lease]).await?, vec![Released::Released], "a release after dropped calls");
+    Ok(())
+}
+
+/// Some are dropped before they have begun, the others after a while on their way.
+pub(super) async fn a_dropped_extension_shortens_nothing(bench: &LockBench) -> Checked {
+    let mut dice = Dice::new(bench.common.seed);
+    let mut leases = Vec::new();
+    for n in 0..DROPPED {
+        let mut held = take(&*bench.here, &[&format!("dropped {n}")], LONG).await?;
+        let soon = bench.runtime.sleep(Duration::from_micros(u64::from(dice.below(1_500))));
+        match n % 2 {
+            0 => drop(bench.here.extend(&mut held, SHORT).now_or_never()),
+            _ => drop(within(bench.here.extend(&mut held, SHORT), soon).await),
+        }
+        leases.append(&mut held);
+    }
+    bench.until(bench.runtime.now() + SHORT * 2).await;
+    for n in 0..DROPPED {
+        let text = format!("dropped {n}");
+        ensure!(
+            !is_free(&*bench.there, &text).await?,
+            "{text}: an extension whose caller has gone lets it end earlier"
+        );
+    }
+    let released = bench.here.release(leases).await?;
+    ensure!(released.iter().all(|it| *it == Released::Released), "releases after dropped extensions: {released:?}");
     Ok(())
 }

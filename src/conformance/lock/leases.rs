@@ -1,9 +1,10 @@
 //! One lease after another, from two handles.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::Instant;
 
 use super::{LONG, LockBench, SHORT, SLACK, is_free, key, keys, take, take_one};
+use crate::conformance::LockCapability;
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::ports::{Attempt, Extended, Lease, LockToken, Released};
 
@@ -113,13 +114,14 @@ pub(super) async fn releasing_compares_the_token(bench: &LockBench) -> Checked {
     let released = bench.there.release(vec![forged.clone()]).await?;
     ensure_eq!(released, vec![Released::NotOwner], "a release with a forged token");
     let extended = bench.there.extend(&mut [forged], LONG).await?;
-    ensure_eq!(extended, vec![Extended::Lost], "an extension with a forged token");
+    ensure_eq!(extended, vec![bench.extended(Extended::Lost)], "an extension with a forged token");
     ensure!(!is_free(&*bench.there, "seat").await?, "a forged token has freed the lock");
     Ok(())
 }
 
 /// On a slow machine the first lease may end before it is extended; then it is tried again with a longer one.
 pub(super) async fn extending_prolongs(bench: &LockBench) -> Checked {
+    bench.needs(LockCapability::Extension)?;
     let mut ttl = SHORT;
     let (mut leases, first) = loop {
         let mut leases = take(&*bench.here, &["a", "b"], ttl).await?;
@@ -135,14 +137,30 @@ pub(super) async fn extending_prolongs(bench: &LockBench) -> Checked {
     };
     ensure!(leases.iter().all(|lease| lease.deadline() > first), "an extended lease ends no later than before");
     // The first deadline passes, and the keys are still held.
-    while bench.runtime.now() < first + ttl {
-        bench.runtime.sleep(Duration::from_millis(20)).await;
-    }
+    bench.until(first + ttl).await;
     for text in ["a", "b"] {
         ensure!(!is_free(&*bench.there, text).await?, "{text} was extended and is free after its first deadline");
     }
     let again = bench.here.extend(&mut leases, LONG).await?;
     ensure_eq!(again, vec![Extended::Extended; 2], "extensions of extended leases");
+    ensure_eq!(bench.here.release(leases).await?, vec![Released::Released; 2], "what became of the releases");
+    Ok(())
+}
+
+/// Whoever goes away before the answer goes on with the old deadline, and so does whoever stays.
+pub(super) async fn extending_never_shortens(bench: &LockBench) -> Checked {
+    let mut leases = take(&*bench.here, &["a", "b"], LONG).await?;
+    let deadlines: Vec<Instant> = leases.iter().map(Lease::deadline).collect();
+    let extended = bench.here.extend(&mut leases, SHORT).await?;
+    let extended_at = bench.runtime.now();
+    ensure_eq!(extended, vec![bench.extended(Extended::Extended); 2], "extensions by less than is left");
+    for (lease, before) in leases.iter().zip(deadlines) {
+        ensure!(lease.deadline() >= before, "an extension has moved a deadline to an earlier time");
+    }
+    bench.until(extended_at + SHORT * 2).await;
+    for text in ["a", "b"] {
+        ensure!(!is_free(&*bench.there, text).await?, "{text} was extended by less than was left, and ends earlier");
+    }
     ensure_eq!(bench.here.release(leases).await?, vec![Released::Released; 2], "what became of the releases");
     Ok(())
 }
@@ -158,7 +176,7 @@ pub(super) async fn extending_takes_nothing_back(bench: &LockBench) -> Checked {
     let extended = bench.here.extend(&mut lost, LONG).await?;
     ensure_eq!(
         extended,
-        vec![Extended::Lost, Extended::Lost, Extended::Extended],
+        [Extended::Lost, Extended::Lost, Extended::Extended].map(|answer| bench.extended(answer)).to_vec(),
         "extensions of lost and kept leases"
     );
     ensure!(is_free(&*bench.there, "free").await?, "an extension has taken a lost key again");

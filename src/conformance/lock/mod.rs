@@ -9,7 +9,7 @@ mod processes;
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::capability::{self, LockCapability, Nowhere, another_process};
 use super::check::{Checked, Failure, ensure, ensure_eq};
@@ -18,7 +18,7 @@ use super::harness::{LockHarness, LockSpace};
 use super::report::Report;
 use super::settings::Settings;
 use super::suite::{self, Bench, Case, cases};
-use crate::ports::{Attempt, BoxFuture, Lease, Lock, LockKey, Runtime};
+use crate::ports::{Attempt, BoxFuture, Extended, Lease, Lock, LockKey, Runtime};
 
 pub(super) use job::{LockJob, run_job};
 
@@ -59,6 +59,7 @@ const CASES: &[Case<LockBench>] = cases![
         releasing_frees_nobody_elses_lock,
         releasing_compares_the_token,
         extending_prolongs,
+        extending_never_shortens,
         extending_takes_nothing_back,
         every_lease_has_its_own_token,
         keys_are_compared_byte_by_byte,
@@ -80,6 +81,7 @@ const CASES: &[Case<LockBench>] = cases![
         a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl,
         a_dropped_acquisition_is_undone_long_before_its_ttl,
         dropped_extensions_and_releases_break_nothing,
+        a_dropped_extension_shortens_nothing,
     }
     processes {
         of_many_processes_one_at_a_time_gets_in,
@@ -209,19 +211,35 @@ impl LockBench {
         Ok(())
     }
 
+    /// Lets the time pass.
+    async fn until(&self, moment: Instant) {
+        while self.runtime.now() < moment {
+            self.runtime.sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn open(&self) -> Result<Arc<dyn Lock>, Failure> {
         open(&*self.space).await
     }
 
     /// Skips the case where the lock declares to lack what it is about. No case that keeps holders apart asks for anything.
     fn needs(&self, capability: LockCapability) -> Checked {
-        if self.harness.lacks().contains(&capability) { Err(capability::skipped(capability)) } else { Ok(()) }
+        if self.lacks(capability) { Err(capability::skipped(capability)) } else { Ok(()) }
+    }
+
+    fn lacks(&self, capability: LockCapability) -> bool {
+        self.harness.lacks().contains(&capability)
+    }
+
+    /// What a lock answers that would have answered so, or that extends nothing.
+    fn extended(&self, answer: Extended) -> Extended {
+        if self.lacks(LockCapability::Extension) { Extended::Unknown } else { answer }
     }
 
     /// How to start another process on the locks. Skips the case where there is none by declaration.
     async fn worker(&self) -> Result<Command, Failure> {
         let capability = LockCapability::OtherProcesses;
-        let (nowhere, is_declared) = (Nowhere::new(self.runtime.random()), self.harness.lacks().contains(&capability));
+        let (nowhere, is_declared) = (Nowhere::new(self.runtime.random()), self.lacks(capability));
         another_process(self.space.worker(), capability, is_declared, self.harness.join(nowhere.address())).await
     }
 
