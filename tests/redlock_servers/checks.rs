@@ -1,6 +1,6 @@
 //! What the health check finds.
 
-use ticket_reservation::adapters::redlock::{Finding, Refusal};
+use ticket_reservation::adapters::redlock::{Finding, KEYS_AT_ONCE_MAX, Refusal};
 
 use super::*;
 
@@ -122,4 +122,75 @@ async fn a_server_that_stands_still_is_found() {
     let found = findings(&lock).await;
     assert!(matches!(found[0][..], [Finding::Unreachable(_)]), "{found:?}");
     assert_eq!(found[1..], [vec![], vec![]]);
+}
+
+/// `build` compares addresses, and two names of one server are two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_two_nodes_is_found() {
+    let servers = servers();
+    let port = servers[0].port();
+    let nodes = [servers[0].url(), servers[1].url(), format!("redis://localhost:{port}")];
+    let builder = Redlock::builder(TestRuntime::current()).nodes(nodes).connect_timeout(NO_TIMEOUT);
+    let lock = builder.build().expect("a lock");
+    let same = |name: &str| vec![Finding::SameServer { node: format!("{name}:{port}").into() }];
+    assert_eq!(findings(&lock).await, [same("localhost"), vec![], same("127.0.0.1")]);
+    assert_eq!(findings(&lock).await[1], [], "it says so every time");
+}
+
+/// What `docs/backends/redlock.md` says that a user needs.
+const NEEDED: &str = "+set +get +pttl +pexpire +del +evalsha +script|load +select +info";
+
+fn box_office(server: &RedisServer, may: &str) -> String {
+    let port = server.port();
+    send(server, &format!("ACL SETUSER box-office reset on >pw resetchannels ~redlock:* {may}"));
+    format!("redis://box-office:pw@127.0.0.1:{port}/3")
+}
+
+fn of_box_office(servers: &RedisServers, may: &str) -> Redlock {
+    let urls: Vec<String> = servers.iter().map(|server| box_office(server, may)).collect();
+    let builder = Redlock::builder(TestRuntime::current()).nodes(urls);
+    builder.node_timeout(NO_TIMEOUT).connect_timeout(NO_TIMEOUT).build().expect("a lock")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_permissions_are_enough_and_each_is_needed() {
+    assert!(
+        include_str!("../../docs/backends/redlock.md")
+            .contains("`+set +get +pttl +pexpire +del +evalsha +script|load`")
+    );
+    let servers = servers();
+    let lock = of_box_office(&servers, NEEDED);
+    assert_eq!(findings(&lock).await, [[], [], []]);
+    use_it(&lock, "seat").await;
+    let wanted = [key("a"), key("b")];
+    let Ok(Attempt::Granted(mut leases)) = lock.acquire_all(&wanted, LONG).await else { panic!("they are free") };
+    assert!(matches!(lock.acquire_all(&wanted, LONG).await, Ok(Attempt::Contended { .. })));
+    assert_eq!(lock.extend(&mut leases, LONG * 2).await.expect("an answer"), [Extended::Extended; 2]);
+    assert_eq!(lock.release(leases).await.expect("an answer"), [Released::Released; 2]);
+    for lacking in NEEDED.split(' ') {
+        let may: Vec<&str> = NEEDED.split(' ').filter(|permission| *permission != lacking).collect();
+        let expected = match lacking {
+            "+info" => Finding::InfoNotPermitted,
+            _ => Finding::Refused(Refusal::from_code("NOPERM")),
+        };
+        assert_eq!(findings(&of_box_office(&servers, &may.join(" "))).await, vec![vec![expected]; 3], "{lacking}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_keys_than_are_taken_in_one_step_are_refused() {
+    let servers = servers();
+    let lock = open(&servers);
+    let wanted: Vec<LockKey> = (0..=KEYS_AT_ONCE_MAX).map(|number| key(&number.to_string())).collect();
+    let refused = lock.try_acquire(&wanted, LONG).await;
+    let max = KEYS_AT_ONCE_MAX;
+    assert!(matches!(refused, Err(RedlockError::TooManyKeys { keys, max: it }) if (keys, it) == (max + 1, max)));
+    assert_eq!(keys(&servers), [[""; 0]; 3]);
+    let Ok(Attempt::Granted(leases)) = lock.acquire_all(&wanted[..max], LONG).await else { panic!("they are free") };
+    assert_eq!(lock.release(leases).await.expect("an answer"), vec![Released::Released; max]);
+    assert_eq!(
+        lock.acquire_each(&wanted, LONG).await.expect("an answer").len(),
+        max + 1,
+        "each by itself has no bound"
+    );
 }

@@ -20,6 +20,7 @@ mod owed;
 mod restart;
 mod secrets;
 mod stopped;
+mod tls;
 
 use std::error::Error;
 use std::fmt::Debug;

@@ -78,6 +78,8 @@ async fn a_server_that_stood_still_past_the_ttl_does_not_keep_what_nobody_wants_
     eventually("it sets them", async || sets() >= 3).await;
     let theirs = ["redlock:refused", "redlock:released"];
     // From now on they do not end by themselves.
-    theirs.map(|key| send(stopped, &format!("PERSIST {key}")));
+    for key in theirs {
+        send(stopped, &format!("PERSIST {key}"));
+    }
     called_until(&lock, "it is told", || stopped.keys().unwrap().iter().all(|key| !theirs.contains(&&**key))).await;
 }

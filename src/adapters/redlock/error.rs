@@ -31,6 +31,14 @@ pub enum RedlockError {
         /// The longest TTL: the quarantine's, where there is one.
         max: Duration,
     },
+    /// More keys than are taken in one step: a server does nothing else meanwhile.
+    #[error("{keys} keys are more than the {max} that are taken in one step")]
+    TooManyKeys {
+        /// How many were asked for.
+        keys: usize,
+        /// How many there may be: [`KEYS_AT_ONCE_MAX`](super::KEYS_AT_ONCE_MAX).
+        max: usize,
+    },
     /// The runtime has ended the task that was to answer.
     #[error("the runtime has shut down")]
     ShutDown,

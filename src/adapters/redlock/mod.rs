@@ -63,7 +63,7 @@
 //! - Mutual exclusion across restarts of nodes that forget, with [`Quarantine::Off`].
 //! - Fairness. Who asks at the right moment gets it.
 //! - That a node which cannot be reached forgets a lock before its TTL. It is told when it is reached again, if this process
-//!   still runs and has not more than 1,024 things to tell it.
+//!   still runs and has no more to tell it than it keeps.
 //!
 //! `docs/backends/redlock.md` has the figures.
 
@@ -75,9 +75,10 @@ mod lock;
 mod redis_server;
 mod server;
 
-pub use ::redis;
 pub use check::{Finding, NodeCheck};
 pub use config::{Drift, InvalidConfig, Quarantine, RedlockBuilder};
 pub use error::{NoQuorum, NodeReport, RedlockError, Refusal, RefusalKind, Vote};
-pub use lock::{Acquisition, Redlock};
+pub use lock::{Acquisition, KEYS_AT_ONCE_MAX, Redlock};
+/// The driver, in the version that this adapter uses: for clients of the host's own.
+pub use redis_server::redis;
 pub use server::{Answer, Ask, Connected, Life, Link, Server, ServerError};

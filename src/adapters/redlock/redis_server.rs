@@ -15,6 +15,8 @@ use super::error::{Refusal, RefusalKind};
 use super::server::{Answer, Ask, Connected, Life, Link, Server, ServerError};
 use crate::ports::{BoxFuture, LockToken};
 
+pub use ::redis;
+
 const SCRIPT: &str = include_str!("script.lua");
 
 /// Most keys of one script, so that none keeps a server busy for long. One ask is never divided.
@@ -349,6 +351,10 @@ fn failure(error: RedisError) -> ServerError {
     match error.code() {
         // The script must be loaded again, which every new connection begins with.
         Some("NOSCRIPT") => ServerError::Closed(Arc::from("it has forgotten the script")),
+        // The redis crate drops the code of what comes before the first command, such as SELECT.
+        Some("ERR") if error.detail().is_some_and(|text| text.contains("has no permissions")) => {
+            ServerError::Refused(Refusal::from_code("NOPERM"))
+        }
         Some(code) => ServerError::Refused(refusal(code)),
         None if error.kind() == ::redis::ErrorKind::AuthenticationFailed => {
             ServerError::Refused(Refusal::from_code("WRONGPASS"))

@@ -120,6 +120,11 @@ impl Engine {
         self.nodes[node].check(key).await
     }
 
+    /// What each node called its life when it was connected to, if it did.
+    pub(super) fn run_ids(&self) -> Vec<Option<Arc<str>>> {
+        self.nodes.iter().map(|node| node.run_id()).collect()
+    }
+
     /// Waits until nothing is under way, at most so long. Says whether that was reached.
     pub(super) async fn idle(&self, at_most: Duration) -> bool {
         self.background.idle(at_most).await

@@ -163,6 +163,10 @@ impl Node {
         Reply { answers, link, generation, was_sent_at_once: false, counts }
     }
 
+    pub(super) fn run_id(&self) -> Option<Arc<str>> {
+        self.state().run_id.clone()
+    }
+
     /// How many requests it has answered, and on which connection it is: the same later says that it has been silent since.
     pub(super) fn answers(&self) -> (u64, u64) {
         let state = self.state();
