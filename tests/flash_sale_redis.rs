@@ -2,6 +2,8 @@
 #![cfg(all(feature = "sqlite", any(feature = "redlock", feature = "rslock")))]
 
 mod flash_sale_support;
+#[path = "flash_sale_support/on_redis.rs"]
+mod on_redis;
 #[path = "../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
 
@@ -9,51 +11,11 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use flash_sale_support::{Run, command, flash_sale, run_sale};
+use on_redis::{LOCKS, eventually, locks_taken, number, report, small, with_redis, words};
 use redis_servers::{RedisServer, RedisServers};
 use serde_json::Value;
-
-/// The locks on Redis servers that are compiled in.
-const LOCKS: &[&str] = &[
-    #[cfg(feature = "redlock")]
-    "redlock",
-    #[cfg(feature = "rslock")]
-    "rslock",
-];
-
-/// Small enough for a debug build.
-fn small(lock: &str) -> String {
-    format!("--processes 3 --buyers 240 --concurrency 30 --standing 40 --pay-ms 0 --lock {lock}")
-}
-
-fn number(report: &Value, field: &str) -> u64 {
-    report[field].as_u64().unwrap_or_else(|| panic!("{field} is {}", report[field]))
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn with_redis(urls: &[String]) -> Vec<String> {
-    urls.iter().flat_map(|url| ["--redis".to_owned(), url.clone()]).collect()
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(ToOwned::to_owned).collect()
-}
-
-fn report(run: &Run) -> Value {
-    assert_eq!(run.code, Some(0), "{run:?}");
-    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
-    assert_eq!(report["audit"], "passed", "{run:?}");
-    report
-}
 
 #[test]
 fn every_lock_policy_sells_on_private_servers() {
@@ -102,10 +64,6 @@ fn servers_that_are_named_are_used_and_left_as_they_are() {
             eventually("no lock is left", || server.keys().is_ok_and(|keys| keys.is_empty()));
         }
     }
-}
-
-fn locks_taken(server: &RedisServer) -> u64 {
-    server.calls().expect("calls").get("set").copied().unwrap_or_default()
 }
 
 /// Whose lock is over a majority does not need the others.
