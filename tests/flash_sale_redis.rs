@@ -14,8 +14,7 @@ use std::process::{Child, Stdio};
 
 use flash_sale_support::{Run, command, flash_sale, run_sale};
 use on_redis::{LOCKS, eventually, locks_taken, number, report, small, with_redis, words};
-use redis_servers::{RedisServer, RedisServers};
-use serde_json::Value;
+use redis_servers::RedisServers;
 
 #[test]
 fn every_lock_policy_sells_on_private_servers() {

@@ -28,6 +28,12 @@ pub(crate) enum Command {
     Audit {
         /// The folder that a sale was told to --keep
         dir: PathBuf,
+        /// The store's address, where it is on a server
+        #[arg(long, value_name = "URL")]
+        store_url: Option<String>,
+        /// Speak to that server without TLS
+        #[arg(long)]
+        insecure: bool,
         /// Write a page about the sale and its audit to this file
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
@@ -61,9 +67,13 @@ pub(crate) struct SaleArgs {
     /// Where the inventory lives
     #[arg(long, value_enum, default_value_t = StoreKind::Sqlite)]
     pub(crate) store: StoreKind,
-    /// The store's address: for sqlite the database file [default: in the sale's folder]
+    /// The store's address: for sqlite the database file [default: in the sale's folder], for postgres the server and its database
+    /// [default: a private server]
     #[arg(long, value_name = "URL")]
     pub(crate) store_url: Option<String>,
+    /// Speak to the store's server without TLS: for servers on this machine, in Docker too
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// The lock between the processes [default: sqlite with the sqlite store, else none]
     #[arg(long, value_enum)]
     pub(crate) lock: Option<LockKind>,
@@ -128,7 +138,7 @@ pub(crate) enum StoreKind {
     Memory,
     /// In a file shared by the processes
     Sqlite,
-    /// In a PostgreSQL database: not compiled in yet
+    /// In a PostgreSQL database
     Postgres,
     /// In a SQL Server database: not compiled in yet
     Mssql,
@@ -213,6 +223,9 @@ impl SaleArgs {
         }
         if self.store == StoreKind::Memory && self.store_url.is_some() {
             return Err(Failure::usage("a memory store has no address: leave out --store-url"));
+        }
+        if self.insecure && (self.store != StoreKind::Postgres || self.store_url.is_none()) {
+            return Err(Failure::usage("--insecure goes with --store postgres and --store-url"));
         }
         self.check_kills()?;
         if self.demand == DemandKind::HotPool && self.standing == 0 {

@@ -15,6 +15,7 @@ mod audit;
 mod buyer;
 mod course;
 mod crew;
+mod database;
 mod demand;
 mod desk;
 mod display;
@@ -33,6 +34,8 @@ mod nodes;
 mod page;
 mod parent;
 mod plan;
+#[cfg(feature = "postgres")]
+mod postgres_server;
 mod prepare;
 #[cfg(any(feature = "redlock", feature = "rslock"))]
 mod redis_servers;
@@ -72,7 +75,9 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<bool, Failure> {
     match args.command {
         None => parent::sell(&args.sale),
-        Some(Command::Audit { dir, report }) => parent::audit_kept(&dir, report.as_deref()),
+        Some(Command::Audit { dir, store_url, insecure, report }) => {
+            parent::audit_kept(&dir, store_url.as_deref(), insecure, report.as_deref())
+        }
         Some(Command::Worker) => work().map(|()| true),
     }
 }

@@ -13,6 +13,7 @@ use crate::args::{SaleArgs, StoreKind};
 use crate::audit::audit;
 use crate::course::CourseLog;
 use crate::crew::Crew;
+use crate::database::{Database, Server};
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::meter::Progress;
@@ -44,17 +45,19 @@ fn sell_in(dir: &Path, sale: &Sale, args: &SaleArgs, target: Option<&Target>) ->
     let tokio = tokio_runtime()?;
     // Private servers end with this function.
     let nodes = Nodes::of(args)?;
-    let store = stores::open(sale, dir)?;
+    let server = Server::of(args)?;
+    let database = &server.database;
+    let store = tokio.block_on(stores::open(sale, dir, database))?;
     tokio.block_on(prepare(sale, dir, &nodes.urls, Arc::clone(&store.repository)))?;
     sale.save(dir)?;
     let course = CourseLog::create(dir)?;
-    let sold = watch(sale, hire(sale, dir, &nodes.urls, &store.repository)?, dir, &course)?;
+    let sold = watch(sale, hire(sale, dir, &nodes.urls, database, &store.repository)?, dir, &course)?;
     course.ended()?;
 
     // The audit reads through its own connection, except what is only in this process.
     let memory = (sale.store == StoreKind::Memory).then(|| Arc::clone(&store.repository));
     tokio.block_on(store.close());
-    let audited = tokio.block_on(audit(sale, dir, memory.as_deref()))?;
+    let audited = tokio.block_on(audit(sale, dir, database, memory.as_deref()))?;
     let Sold { progress, took, kills, .. } = &sold;
     let report = Report::new(sale, &audited, *progress, kills.len(), *took);
     let stream = if args.json { Stream::Error } else { Stream::Output };
@@ -73,11 +76,17 @@ fn sell_in(dir: &Path, sale: &Sale, args: &SaleArgs, target: Option<&Target>) ->
 }
 
 /// Audits a kept sale again.
-pub(crate) fn audit_kept(dir: &Path, report: Option<&Path>) -> Result<bool, Failure> {
+pub(crate) fn audit_kept(
+    dir: &Path,
+    store_url: Option<&str>,
+    insecure: bool,
+    report: Option<&Path>,
+) -> Result<bool, Failure> {
     let sale = Sale::load(dir)?;
     stores::check(sale.store)?;
     let target = report.map(Target::check).transpose()?;
-    let audited = tokio_runtime()?.block_on(audit(&sale, dir, None))?;
+    let database = store_url.map(|url| Database::named(url, insecure)).unwrap_or_default();
+    let audited = tokio_runtime()?.block_on(audit(&sale, dir, &database, None))?;
     Stream::Output.write(&table::verdict(&audited, Stream::Output))?;
     if let Some(target) = target {
         // What the workers counted is gone; the last answer in their logs says how long it took.
@@ -93,8 +102,8 @@ fn sale(args: &SaleArgs) -> Result<Sale, Failure> {
     // Short enough to be typed again.
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
     let store_url = match &args.store_url {
-        Some(url) => Some(stores::shared_url(args.store, url)?),
-        None => None,
+        Some(url) if args.store == StoreKind::Sqlite => Some(stores::shared_url(args.store, url)?),
+        _ => None,
     };
     Ok(Sale {
         // Event ids are never used again, not even in a store that is.
@@ -106,6 +115,7 @@ fn sale(args: &SaleArgs) -> Result<Sale, Failure> {
         demand: args.demand,
         store: args.store,
         store_url,
+        store_named: args.store != StoreKind::Sqlite && args.store_url.is_some(),
         lock: args.lock(),
         redis_named: args.redis.len(),
         lock_policy: args.lock_policy,
@@ -121,8 +131,20 @@ fn sale(args: &SaleArgs) -> Result<Sale, Failure> {
     })
 }
 
-fn hire(sale: &Sale, dir: &Path, redis: &Urls, repository: &Arc<dyn Repository>) -> Result<Crew, Failure> {
-    let orders = |worker| Orders { worker, dir: dir.to_owned(), redis: redis.clone(), sale: sale.clone() };
+fn hire(
+    sale: &Sale,
+    dir: &Path,
+    redis: &Urls,
+    database: &Database,
+    repository: &Arc<dyn Repository>,
+) -> Result<Crew, Failure> {
+    let orders = |worker| Orders {
+        worker,
+        dir: dir.to_owned(),
+        redis: redis.clone(),
+        database: database.clone(),
+        sale: sale.clone(),
+    };
     match sale.store {
         StoreKind::Memory => Ok(Crew::of_one_thread(orders(1), Arc::clone(repository))),
         _ => Crew::of_processes(&(1..=sale.processes).map(orders).collect::<Vec<_>>()),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use ticket_reservation::domain::{EventId, Policies};
 
 use crate::args::{ContentionKind, DemandKind, LockKind, LockPolicyKind, StoreKind};
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::hall::Hall;
 use crate::nodes::Urls;
@@ -25,8 +26,11 @@ pub(crate) struct Sale {
     pub(crate) concurrency: u32,
     pub(crate) demand: DemandKind,
     pub(crate) store: StoreKind,
-    /// `None` is a file in the sale's folder.
+    /// The store's file. `None` is one in the sale's folder.
     pub(crate) store_url: Option<String>,
+    /// Whether the store is on a server that was named. Its address may have a password in it and is not written down.
+    #[serde(default)]
+    pub(crate) store_named: bool,
     pub(crate) lock: LockKind,
     /// How many Redis servers of the lock were named; without any it has private ones. Their addresses may have
     /// passwords in them and are not written down.
@@ -100,6 +104,8 @@ pub(crate) struct Orders {
     pub(crate) dir: PathBuf,
     /// The Redis servers of the lock, if it has some.
     pub(crate) redis: Urls,
+    /// The server of the store, if it has one.
+    pub(crate) database: Database,
     /// The sale.
     pub(crate) sale: Sale,
 }

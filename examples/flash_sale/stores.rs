@@ -8,6 +8,7 @@ use ticket_reservation::adapters::memory::MemoryRepository;
 use ticket_reservation::ports::{BoxFuture, Repository};
 
 use crate::args::{StoreKind, name};
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::sale::Sale;
 
@@ -20,9 +21,9 @@ pub(crate) fn check(store: StoreKind) -> Result<(), Failure> {
             "--store sqlite, the default, is not compiled in: add --features sqlite, or use --store memory \
              --processes 1",
         )),
-        StoreKind::Postgres | StoreKind::Mssql => {
-            Err(Failure::usage(format!("--store {} is not compiled in yet", name(store))))
-        }
+        StoreKind::Postgres if cfg!(feature = "postgres") => Ok(()),
+        StoreKind::Postgres => Err(Failure::usage("--store postgres is not compiled in: add --features postgres")),
+        StoreKind::Mssql => Err(Failure::usage(format!("--store {} is not compiled in yet", name(store)))),
     }
 }
 
@@ -75,11 +76,34 @@ impl Store {
 }
 
 /// Opens the sale's store, and makes it when there is none.
-pub(crate) fn open(sale: &Sale, dir: &Path) -> Result<Store, Failure> {
+pub(crate) async fn open(
+    sale: &Sale,
+    dir: &Path,
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store has a server"))]
+    database: &Database,
+) -> Result<Store, Failure> {
     check(sale.store)?;
     match sale.store {
         StoreKind::Memory => Ok(Store::new(MemoryRepository::new(), |_| Box::pin(async {}))),
+        #[cfg(feature = "postgres")]
+        StoreKind::Postgres => postgres::open(database).await,
         _ => sqlite::open(&file(sale, dir)),
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::runtime::TokioRuntime;
+
+    pub(super) async fn open(database: &Database) -> Result<Store, Failure> {
+        let failed = |error| Failure::caused("the store", &error);
+        let repository =
+            database.repository(Arc::new(TokioRuntime::new(Handle::current())))?.build().map_err(failed)?;
+        repository.migrate().await.map_err(failed)?;
+        Ok(Store::new(repository, |_| Box::pin(async {})))
     }
 }
 

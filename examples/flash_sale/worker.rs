@@ -42,7 +42,7 @@ pub(crate) fn run(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &m
 
 async fn serve(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut dyn Link) -> Result<(), Failure> {
     let sale = &orders.sale;
-    let desk = Arc::new(open_desk(orders, shared)?);
+    let desk = Arc::new(open_desk(orders, shared).await?);
     let parent_is_gone = |error: io::Error| Failure::caused("the parent process does not answer", &error);
     link.tell(Message::Ready).map_err(parent_is_gone)?;
     link.wait_for_go().map_err(parent_is_gone)?;
@@ -95,11 +95,11 @@ fn let_buyers_in(desk: &Arc<Desk>, gate: &Arc<Gate>, orders: &Orders) -> JoinSet
     buyers
 }
 
-fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Result<Desk, Failure> {
+async fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Result<Desk, Failure> {
     let Orders { worker, dir, sale, .. } = orders;
     let repository = match shared {
         Some(repository) => repository,
-        None => stores::open(sale, dir)?.repository,
+        None => stores::open(sale, dir, &orders.database).await?.repository,
     };
     let meter = Arc::new(Meter::default());
     let path = log::path(dir, *worker);

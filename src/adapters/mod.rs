@@ -3,6 +3,8 @@
 mod system_clock;
 
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redlock")]
 pub mod redlock;
 #[cfg(feature = "rslock")]

@@ -30,6 +30,7 @@ pub(crate) use self::journal::{Journal, Kind};
 use self::places::Plan;
 pub(crate) use self::sold::{Seat, Sold};
 use crate::course::Course;
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::runtime::unix_time;
 use crate::sale::Sale;
@@ -61,12 +62,17 @@ impl Audited {
 }
 
 /// Audits the sale in `dir`. A store in the memory of this process is read through `memory`.
-pub(crate) async fn audit(sale: &Sale, dir: &Path, memory: Option<&dyn Repository>) -> Result<Audited, Failure> {
+pub(crate) async fn audit(
+    sale: &Sale,
+    dir: &Path,
+    database: &Database,
+    memory: Option<&dyn Repository>,
+) -> Result<Audited, Failure> {
     let start = Instant::now();
     let course = Course::read(dir)?;
     let journal =
         Journal::read(dir, sale.processes, &course.killed).map_err(|error| Failure::caused("the logs", &error))?;
-    let books = store::read(sale, dir, memory, &journal).await?;
+    let books = store::read(sale, dir, database, memory, &journal).await?;
     let findings = compare(sale, &books, &journal);
 
     let booked = || books.reservations.values().filter(|row| row.content.state == ReservationState::Booked);

@@ -2,7 +2,7 @@
 
 use super::Page;
 use super::escape::Text;
-use crate::args::{self, ContentionKind, LockKind, name};
+use crate::args::{self, ContentionKind, LockKind, StoreKind, name};
 use crate::display::grouped;
 use crate::folder::quoted;
 use crate::sale::Sale;
@@ -61,7 +61,17 @@ pub(super) fn card(page: &Page<'_>) -> String {
 /// What one types to hold the sale again: what is not as by default, each part to be kept on one line. A store's address may
 /// have a password in it.
 fn command(sale: &Sale) -> Vec<String> {
-    let features = if sale.lock.is_on_redis() { format!("sqlite,{}", name(sale.lock)) } else { "sqlite".to_owned() };
+    let mut features = vec!["sqlite".to_owned()];
+    if sale.store == StoreKind::Postgres {
+        features[0] = name(sale.store);
+    }
+    if sale.lock == LockKind::Sqlite && sale.store != StoreKind::Sqlite {
+        features.push("sqlite".to_owned());
+    }
+    if sale.lock.is_on_redis() {
+        features.push(name(sale.lock));
+    }
+    let features = features.join(",");
     let cargo = ["cargo run", "--release", &format!("--features {features}"), "--example flash_sale", "--"];
     let mut parts: Vec<String> = cargo.map(str::to_owned).to_vec();
     let Some(usual) = args::defaults() else { return parts };
@@ -77,7 +87,7 @@ fn command(sale: &Sale) -> Vec<String> {
     add(sale.concurrency != usual.concurrency, "concurrency", sale.concurrency.to_string());
     add(sale.demand != usual.demand, "demand", name(sale.demand));
     add(sale.store != usual.store, "store", name(sale.store));
-    add(sale.store_url.is_some(), "store-url", "URL".to_owned());
+    add(sale.store_url.is_some() || sale.store_named, "store-url", "URL".to_owned());
     add(sale.lock != sale.store.usual_lock(), "lock", name(sale.lock));
     (0..sale.redis_named).for_each(|_| add(true, "redis", "URL".to_owned()));
     add(sale.lock_policy != usual.lock_policy, "lock-policy", name(sale.lock_policy));

@@ -1,8 +1,12 @@
 //! Reads a sale's store into [`Books`], in a way of the audit's own for each kind of store.
 
 mod port;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod tables;
 
 use std::path::Path;
 
@@ -11,6 +15,7 @@ use ticket_reservation::ports::Repository;
 use super::books::Books;
 use super::journal::Journal;
 use crate::args::{StoreKind, name};
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::sale::Sale;
 
@@ -19,6 +24,7 @@ use crate::sale::Sale;
 pub(crate) async fn read(
     sale: &Sale,
     #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only files are in it"))] dir: &Path,
+    database: &Database,
     memory: Option<&dyn Repository>,
     journal: &Journal,
 ) -> Result<Books, Failure> {
@@ -29,6 +35,8 @@ pub(crate) async fn read(
         (StoreKind::Memory, None) => Err(Failure::usage("this sale's store was in memory, and ended with it")),
         #[cfg(feature = "sqlite")]
         (StoreKind::Sqlite, _) => sqlite::read(sale, dir),
+        #[cfg(feature = "postgres")]
+        (StoreKind::Postgres, _) => postgres::read(database, &sale.event).await,
         (other, _) => Err(Failure::usage(format!("a {} store cannot be read by this build", name(other)))),
     }
 }

@@ -1,0 +1,312 @@
+-- Writes groups of records of one event, each whole or not at all, and answers with the numbers of the checks that failed: a
+-- group with such a check is not written. Arrays of one letter and a name are the columns of one table's rows. `p_feed` has
+-- for each group how many rows it appends to the change feed, in the order of which `nth` counts from 1.
+--
+-- The event's row is locked first, and every commit of the event waits there: whatever is compared after that stays true until
+-- the end, and the feed's order is the order of commits. The writes repeat the versions all the same.
+CREATE FUNCTION {schema}.commit_groups(
+    p_event text, p_feed bigint[],
+    -- The group of each check, and the checks: number, key, and the version that was read, 0 for absent.
+    k_group bigint[],
+    ke_no bigint[], ke_version bigint[],
+    kt_no bigint[], kt_id text[], kt_version bigint[],
+    kp_no bigint[], kp_id text[], kp_version bigint[],
+    ka_no bigint[], ka_id text[], ka_version bigint[],
+    kr_no bigint[], kr_id uuid[], kr_version bigint[],
+    ko_no bigint[], ko_id uuid[], ko_version bigint[],
+    e_group bigint[], e_nth bigint[], e_version bigint[], e_at bigint[],
+    e_state text[], e_opens bigint[], e_closes bigint[], e_limit bigint[],
+    t_group bigint[], t_nth bigint[], t_version bigint[], t_at bigint[], t_id text[], t_area text[], t_row bigint[],
+    t_number bigint[], t_state text[], t_reservation uuid[], t_until bigint[], t_reason text[],
+    p_group bigint[], p_nth bigint[], p_version bigint[], p_at bigint[], p_id text[], p_capacity bigint[], p_held bigint[],
+    p_booked bigint[],
+    a_group bigint[], a_nth bigint[], a_version bigint[], a_at bigint[], a_id text[], a_held bigint[], a_booked bigint[],
+    r_group bigint[], r_nth bigint[], r_version bigint[], r_at bigint[], r_id uuid[], r_customer text[], r_state text[],
+    r_until bigint[], r_held_at bigint[],
+    -- The lines of those reservations.
+    l_group bigint[], l_reservation uuid[], l_line bigint[], l_ticket text[], l_pool text[], l_quantity bigint[],
+    l_until bigint[], l_is_new boolean[],
+    o_group bigint[], o_at bigint[], o_id uuid[], o_fingerprint bytea[], o_kind text[], o_reservation uuid[],
+    o_customer text[], o_until bigint[], o_changed bigint[]
+) RETURNS bigint[]
+LANGUAGE plpgsql
+SET search_path = {schema}, pg_temp
+-- Plans are made once for each connection, perhaps while the tables are empty: every row is found by an index.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+DECLARE
+    v_version  bigint;
+    v_first    bigint;
+    v_last     bigint;
+    v_stale    bigint[] := '{}';
+    -- By group: whether it is left out, and after which position of the feed its rows come.
+    v_out      boolean[] := array_fill(false, ARRAY[cardinality(p_feed)]);
+    v_after    bigint[];
+    v_check    bigint;
+    v_expected bigint;
+    v_inserted bigint;
+    v_updated  bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'commit_groups() needs READ COMMITTED' USING ERRCODE = 'TR003';
+    END IF;
+    SELECT version, change_sequence INTO v_version, v_first FROM event WHERE event_id = p_event FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        -- There is no row to lock: who comes without one waits for the others who do, and looks again.
+        PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_event, 0));
+        SELECT version, change_sequence INTO v_version, v_first FROM event WHERE event_id = p_event FOR NO KEY UPDATE;
+    END IF;
+    v_version := coalesce(v_version, 0);
+    v_first := coalesce(v_first, 0);
+
+    -- Checks.
+    IF cardinality(ke_no) > 0 THEN
+        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+            FROM unnest(ke_no, ke_version) AS k (no, version) WHERE k.version <> v_version;
+    END IF;
+    IF cardinality(kt_no) > 0 THEN
+        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+            FROM unnest(kt_no, kt_id, kt_version) AS k (no, id, version)
+            LEFT JOIN ticket AS x ON x.event_id = p_event AND x.ticket_id = k.id
+            WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    IF cardinality(kp_no) > 0 THEN
+        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+            FROM unnest(kp_no, kp_id, kp_version) AS k (no, id, version)
+            LEFT JOIN pool AS x ON x.event_id = p_event AND x.pool_id = k.id
+            WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    IF cardinality(ka_no) > 0 THEN
+        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+            FROM unnest(ka_no, ka_id, ka_version) AS k (no, id, version)
+            LEFT JOIN allowance AS x ON x.event_id = p_event AND x.customer_id = k.id
+            WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    -- Reservations and operations are named across events: another event's are kept as they are until the end.
+    IF cardinality(kr_no) > 0 THEN
+        PERFORM 1 FROM reservation AS x
+            WHERE x.reservation_id = ANY (kr_id) AND x.event_id <> p_event ORDER BY x.reservation_id FOR SHARE;
+        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+            FROM unnest(kr_no, kr_id, kr_version) AS k (no, id, version)
+            LEFT JOIN reservation AS x ON x.reservation_id = k.id
+            WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    IF cardinality(ko_no) > 0 THEN
+        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+            FROM unnest(ko_no, ko_id, ko_version) AS k (no, id, version)
+            LEFT JOIN operation AS x ON x.operation_id = k.id
+            WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    FOREACH v_check IN ARRAY v_stale LOOP
+        v_out[k_group[v_check]] := true;
+    END LOOP;
+
+    -- Where the rows of each group come in the feed.
+    v_last := v_first;
+    FOR v_group IN 1 .. cardinality(p_feed) LOOP
+        v_after[v_group] := v_last;
+        IF NOT v_out[v_group] THEN
+            v_last := v_last + p_feed[v_group];
+        END IF;
+    END LOOP;
+
+    -- Writes.
+    IF cardinality(e_group) > 0 THEN
+        INSERT INTO event (event_id, state, opens_at, closes_at, limit_per_customer, version, decided_at)
+            SELECT p_event, w.state, w.opens, w.closes, w.lim, 1, w.at
+            FROM unnest(e_group, e_version, e_at, e_state, e_opens, e_closes, e_limit)
+                AS w (grp, version, at, state, opens, closes, lim)
+            WHERE w.version = 0 AND NOT v_out[w.grp]
+            ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS v_inserted = ROW_COUNT;
+        UPDATE event AS x SET state = w.state, opens_at = w.opens, closes_at = w.closes, limit_per_customer = w.lim,
+                version = w.version + 1, decided_at = w.at
+            FROM unnest(e_group, e_version, e_at, e_state, e_opens, e_closes, e_limit)
+                AS w (grp, version, at, state, opens, closes, lim)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.version = w.version;
+        GET DIAGNOSTICS v_updated = ROW_COUNT;
+        SELECT count(*) INTO v_expected FROM unnest(e_group) AS w (grp) WHERE NOT v_out[w.grp];
+        IF v_inserted + v_updated <> v_expected THEN
+            RAISE EXCEPTION 'lost the race for the event' USING ERRCODE = 'TR001';
+        END IF;
+        INSERT INTO change (event_id, sequence, decided_at, version, kind, state, opens_at, closes_at, limit_per_customer)
+            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'event', w.state, w.opens, w.closes, w.lim
+            FROM unnest(e_group, e_nth, e_version, e_at, e_state, e_opens, e_closes, e_limit)
+                AS w (grp, nth, version, at, state, opens, closes, lim)
+            WHERE NOT v_out[w.grp];
+    END IF;
+
+    IF cardinality(t_group) > 0 THEN
+        v_inserted := 0;
+        IF 0 = ANY (t_version) THEN
+            INSERT INTO ticket (event_id, ticket_id, area_id, row_rank, place_number, state, reservation_id, held_until,
+                    block_reason, version, decided_at)
+                SELECT p_event, w.id, w.area, w.rank, w.number, w.state, w.reservation, w.until, w.reason, 1, w.at
+                FROM unnest(t_group, t_version, t_at, t_id, t_area, t_row, t_number, t_state, t_reservation, t_until,
+                        t_reason)
+                    AS w (grp, version, at, id, area, rank, number, state, reservation, until, reason)
+                WHERE w.version = 0 AND NOT v_out[w.grp]
+                ON CONFLICT DO NOTHING;
+            GET DIAGNOSTICS v_inserted = ROW_COUNT;
+        END IF;
+        -- The place is repeated in the condition: it never changes, and is not written again.
+        UPDATE ticket AS x SET state = w.state, reservation_id = w.reservation, held_until = w.until,
+                block_reason = w.reason, version = w.version + 1, decided_at = w.at
+            FROM unnest(t_group, t_version, t_at, t_id, t_area, t_row, t_number, t_state, t_reservation, t_until, t_reason)
+                AS w (grp, version, at, id, area, rank, number, state, reservation, until, reason)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.ticket_id = w.id
+                AND x.version = w.version AND x.area_id = w.area AND x.row_rank = w.rank AND x.place_number = w.number;
+        GET DIAGNOSTICS v_updated = ROW_COUNT;
+        SELECT count(*) INTO v_expected FROM unnest(t_group) AS w (grp) WHERE NOT v_out[w.grp];
+        IF v_inserted + v_updated <> v_expected THEN
+            RAISE EXCEPTION 'a ticket is not as its check saw it' USING ERRCODE = 'TR002';
+        END IF;
+        INSERT INTO change (event_id, sequence, decided_at, version, kind, ticket_id, area_id, row_rank, place_number, state,
+                reservation_id, held_until, block_reason)
+            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'ticket', w.id, w.area, w.rank, w.number, w.state,
+                w.reservation, w.until, w.reason
+            FROM unnest(t_group, t_nth, t_version, t_at, t_id, t_area, t_row, t_number, t_state, t_reservation, t_until,
+                    t_reason)
+                AS w (grp, nth, version, at, id, area, rank, number, state, reservation, until, reason)
+            WHERE NOT v_out[w.grp];
+    END IF;
+
+    IF cardinality(p_group) > 0 THEN
+        v_inserted := 0;
+        IF 0 = ANY (p_version) THEN
+            INSERT INTO pool (event_id, pool_id, capacity, held, booked, version, decided_at)
+                SELECT p_event, w.id, w.capacity, w.held, w.booked, 1, w.at
+                FROM unnest(p_group, p_version, p_at, p_id, p_capacity, p_held, p_booked)
+                    AS w (grp, version, at, id, capacity, held, booked)
+                WHERE w.version = 0 AND NOT v_out[w.grp]
+                ON CONFLICT DO NOTHING;
+            GET DIAGNOSTICS v_inserted = ROW_COUNT;
+        END IF;
+        UPDATE pool AS x SET capacity = w.capacity, held = w.held, booked = w.booked, version = w.version + 1,
+                decided_at = w.at
+            FROM unnest(p_group, p_version, p_at, p_id, p_capacity, p_held, p_booked)
+                AS w (grp, version, at, id, capacity, held, booked)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.pool_id = w.id
+                AND x.version = w.version;
+        GET DIAGNOSTICS v_updated = ROW_COUNT;
+        SELECT count(*) INTO v_expected FROM unnest(p_group) AS w (grp) WHERE NOT v_out[w.grp];
+        IF v_inserted + v_updated <> v_expected THEN
+            RAISE EXCEPTION 'a pool is not as its check saw it' USING ERRCODE = 'TR002';
+        END IF;
+        INSERT INTO change (event_id, sequence, decided_at, version, kind, pool_id, capacity, held, booked)
+            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'pool', w.id, w.capacity, w.held, w.booked
+            FROM unnest(p_group, p_nth, p_version, p_at, p_id, p_capacity, p_held, p_booked)
+                AS w (grp, nth, version, at, id, capacity, held, booked)
+            WHERE NOT v_out[w.grp];
+    END IF;
+
+    IF cardinality(a_group) > 0 THEN
+        v_inserted := 0;
+        IF 0 = ANY (a_version) THEN
+            INSERT INTO allowance (event_id, customer_id, held, booked, version, decided_at)
+                SELECT p_event, w.id, w.held, w.booked, 1, w.at
+                FROM unnest(a_group, a_version, a_at, a_id, a_held, a_booked) AS w (grp, version, at, id, held, booked)
+                WHERE w.version = 0 AND NOT v_out[w.grp]
+                ON CONFLICT DO NOTHING;
+            GET DIAGNOSTICS v_inserted = ROW_COUNT;
+        END IF;
+        UPDATE allowance AS x SET held = w.held, booked = w.booked, version = w.version + 1, decided_at = w.at
+            FROM unnest(a_group, a_version, a_at, a_id, a_held, a_booked) AS w (grp, version, at, id, held, booked)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.customer_id = w.id
+                AND x.version = w.version;
+        GET DIAGNOSTICS v_updated = ROW_COUNT;
+        SELECT count(*) INTO v_expected FROM unnest(a_group) AS w (grp) WHERE NOT v_out[w.grp];
+        IF v_inserted + v_updated <> v_expected THEN
+            RAISE EXCEPTION 'an allowance is not as its check saw it' USING ERRCODE = 'TR002';
+        END IF;
+        INSERT INTO change (event_id, sequence, decided_at, version, kind, customer_id, held, booked)
+            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'allowance', w.id, w.held, w.booked
+            FROM unnest(a_group, a_nth, a_version, a_at, a_id, a_held, a_booked)
+                AS w (grp, nth, version, at, id, held, booked)
+            WHERE NOT v_out[w.grp];
+    END IF;
+
+    IF cardinality(r_group) > 0 THEN
+        v_inserted := 0;
+        IF 0 = ANY (r_version) THEN
+            INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at)
+                SELECT w.id, p_event, w.customer, w.state, w.until, w.held_at, 1, w.at
+                FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
+                    AS w (grp, version, at, id, customer, state, until, held_at)
+                WHERE w.version = 0 AND NOT v_out[w.grp]
+                ON CONFLICT DO NOTHING;
+            GET DIAGNOSTICS v_inserted = ROW_COUNT;
+            SELECT count(*) INTO v_expected
+                FROM unnest(r_group, r_version) AS w (grp, version) WHERE w.version = 0 AND NOT v_out[w.grp];
+            IF v_inserted <> v_expected THEN
+                RAISE EXCEPTION 'lost the race for a reservation' USING ERRCODE = 'TR001';
+            END IF;
+            INSERT INTO reservation_line (reservation_id, line, event_id, ticket_id, pool_id, quantity, held_until)
+                SELECT w.reservation, w.line, p_event, w.ticket, w.pool, w.quantity, w.until
+                FROM unnest(l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new)
+                    AS w (grp, reservation, line, ticket, pool, quantity, until, is_new)
+                WHERE w.is_new AND NOT v_out[w.grp];
+        END IF;
+        UPDATE reservation AS x SET customer_id = w.customer, state = w.state, held_until = w.until, held_at = w.held_at,
+                version = w.version + 1, decided_at = w.at
+            FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
+                AS w (grp, version, at, id, customer, state, until, held_at)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.reservation_id = w.id AND x.version = w.version
+                AND x.event_id = p_event;
+        GET DIAGNOSTICS v_updated = ROW_COUNT;
+        SELECT count(*) INTO v_expected FROM unnest(r_group) AS w (grp) WHERE NOT v_out[w.grp];
+        IF v_inserted + v_updated <> v_expected THEN
+            RAISE EXCEPTION 'a reservation is not as its check saw it' USING ERRCODE = 'TR002';
+        END IF;
+        IF v_updated > 0 THEN
+            UPDATE reservation_line AS x SET held_until = w.until
+                FROM unnest(l_group, l_reservation, l_line, l_pool, l_until, l_is_new)
+                    AS w (grp, reservation, line, pool, until, is_new)
+                WHERE NOT w.is_new AND w.pool IS NOT NULL AND NOT v_out[w.grp] AND x.reservation_id = w.reservation
+                    AND x.line = w.line AND x.held_until IS DISTINCT FROM w.until;
+        END IF;
+        INSERT INTO change (event_id, sequence, decided_at, version, kind, reservation_id, customer_id, state, held_until,
+                held_at, tickets, pools, quantities)
+            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'reservation', w.id, w.customer, w.state, w.until,
+                w.held_at, l.tickets, l.pools, l.quantities
+            FROM unnest(r_group, r_nth, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
+                    AS w (grp, nth, version, at, id, customer, state, until, held_at)
+                CROSS JOIN LATERAL (
+                    SELECT array_agg(x.ticket_id ORDER BY x.line) FILTER (WHERE x.ticket_id IS NOT NULL) AS tickets,
+                        array_agg(x.pool_id ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS pools,
+                        array_agg(x.quantity ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS quantities
+                    FROM reservation_line AS x WHERE x.reservation_id = w.id
+                ) AS l
+            WHERE NOT v_out[w.grp];
+    END IF;
+
+    IF cardinality(o_group) > 0 THEN
+        INSERT INTO operation (operation_id, event_id, fingerprint, kind, reservation_id, customer_id, held_until, changed,
+                version, decided_at)
+            SELECT w.id, p_event, w.fingerprint, w.kind, w.reservation, w.customer, w.until, w.changed, 1, w.at
+            FROM unnest(o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed)
+                AS w (grp, at, id, fingerprint, kind, reservation, customer, until, changed)
+            WHERE NOT v_out[w.grp]
+            ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS v_inserted = ROW_COUNT;
+        SELECT count(*) INTO v_expected FROM unnest(o_group) AS w (grp) WHERE NOT v_out[w.grp];
+        IF v_inserted <> v_expected THEN
+            RAISE EXCEPTION 'lost the race for an operation' USING ERRCODE = 'TR001';
+        END IF;
+    END IF;
+
+    IF v_last > v_first THEN
+        UPDATE event SET change_sequence = v_last WHERE event_id = p_event AND change_sequence = v_first;
+        GET DIAGNOSTICS v_updated = ROW_COUNT;
+        IF v_updated <> 1 THEN
+            RAISE EXCEPTION 'the counter of the change feed was not where it was' USING ERRCODE = 'TR002';
+        END IF;
+    END IF;
+    RETURN v_stale;
+END
+$$;

@@ -1,0 +1,288 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::config::{Config, Host, SslMode};
+
+use super::error::PostgresError;
+use super::pool::{Manager, Pool};
+use super::repository::PostgresRepository;
+use super::schema::Schema;
+use super::tls;
+use crate::ports::Runtime;
+
+/// How many connections a repository has at most, unless the builder says otherwise.
+pub const POOL_SIZE_DEFAULT: u32 = 8;
+
+/// How long a call waits for a connection unless the builder says otherwise.
+pub const ACQUIRE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// How long a call waits for its answer unless the builder says otherwise.
+pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// The schema unless the builder says otherwise.
+pub const SCHEMA_DEFAULT: &str = "ticket_reservation";
+
+const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
+const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
+
+/// How the connection may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    Never,
+    OnLoopback,
+    Everywhere,
+}
+
+/// Options of a [`PostgresRepository`].
+///
+/// Its setters, all at once:
+///
+/// ```no_run
+/// # use std::{sync::Arc, time::Duration};
+/// # use ticket_reservation::{adapters::postgres::PostgresRepository, ports::Runtime};
+/// # async fn open(runtime: Arc<dyn Runtime>) -> Result<(), Box<dyn std::error::Error>> {
+/// let repository = PostgresRepository::builder("postgresql://box_office@db.example/sale", runtime)
+///     .schema("sale")
+///     .password("from the host's own secrets")
+///     .pool_size(16)
+///     .acquire_timeout(Duration::from_secs(2))
+///     .call_timeout(Duration::from_secs(5))
+///     .idle_timeout(Duration::from_secs(60))
+///     .max_lifetime(Duration::from_secs(600))
+///     .build()?;
+/// repository.migrate().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct PostgresRepositoryBuilder {
+    url: String,
+    runtime: Arc<dyn Runtime>,
+    schema: String,
+    password: Option<String>,
+    certificates: Vec<String>,
+    plain: Plain,
+    pool_size: u32,
+    acquire_timeout: Duration,
+    call_timeout: Duration,
+    idle_timeout: Duration,
+    max_lifetime: Duration,
+}
+
+impl PostgresRepositoryBuilder {
+    pub(super) fn new(url: String, runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            url,
+            runtime,
+            schema: SCHEMA_DEFAULT.to_owned(),
+            password: None,
+            certificates: Vec::new(),
+            plain: Plain::Never,
+            pool_size: POOL_SIZE_DEFAULT,
+            acquire_timeout: ACQUIRE_TIMEOUT_DEFAULT,
+            call_timeout: CALL_TIMEOUT_DEFAULT,
+            idle_timeout: IDLE_TIMEOUT_DEFAULT,
+            max_lifetime: MAX_LIFETIME_DEFAULT,
+        }
+    }
+
+    /// The schema that the tables are in. Default: [`SCHEMA_DEFAULT`].
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = name.into();
+        self
+    }
+
+    /// The password, where the connection string has none.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Trusts certificates of these authorities, in PEM, and not those that the system trusts.
+    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.certificates.push(pem.into());
+        self
+    }
+
+    /// Connects without TLS to this machine: to a loopback address or a Unix socket. Other hosts are refused.
+    pub fn plain_on_loopback(mut self) -> Self {
+        self.plain = Plain::OnLoopback;
+        self
+    }
+
+    /// Connects without TLS to whatever host: whoever is in between reads and changes everything, passwords included.
+    pub fn danger_plain_connections(mut self) -> Self {
+        self.plain = Plain::Everywhere;
+        self
+    }
+
+    /// How many connections there are at most, from 1. An event uses one at a time, and each query one. Default:
+    /// [`POOL_SIZE_DEFAULT`].
+    pub fn pool_size(mut self, connections: u32) -> Self {
+        self.pool_size = connections.max(1);
+        self
+    }
+
+    /// How long a call waits for a connection, a new one included, before it fails as transient. Default:
+    /// [`ACQUIRE_TIMEOUT_DEFAULT`].
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.acquire_timeout = timeout;
+        self
+    }
+
+    /// How long a call waits for its answer, 10 ms to an hour; the server gives up at the same time. Default:
+    /// [`CALL_TIMEOUT_DEFAULT`].
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_secs(3_600));
+        self
+    }
+
+    /// How long a connection that nobody uses is kept. Default: ten minutes.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// How old a connection may become. Default: half an hour.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = lifetime;
+        self
+    }
+
+    /// Makes the repository. It connects when it is first used; [`PostgresRepository::migrate`] or
+    /// [`PostgresRepository::open`] come first.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`] when the connection string cannot be used, or asks for less than verified TLS.
+    pub fn build(self) -> Result<PostgresRepository, PostgresError> {
+        let schema = Schema::new(&self.schema)?;
+        let mut config = parse(&self.url, self.plain)?;
+        if let (None, Some(password)) = (config.get_password(), &self.password) {
+            config.password(password);
+        }
+        let tls = match self.plain {
+            Plain::Never => {
+                config.ssl_mode(SslMode::Require);
+                Some(tls::connector(&self.certificates)?)
+            }
+            Plain::OnLoopback | Plain::Everywhere => {
+                config.ssl_mode(SslMode::Disable);
+                None
+            }
+        };
+        config.connect_timeout(self.acquire_timeout).application_name("ticket-reservation");
+        let manager = Manager::new(config, tls, self.runtime, schema.clone(), self.call_timeout);
+        let pool = Pool::builder()
+            .max_size(self.pool_size)
+            .connection_timeout(self.acquire_timeout)
+            .idle_timeout(Some(self.idle_timeout))
+            .max_lifetime(Some(self.max_lifetime))
+            // Whoever waits is told why there is no connection, and tries again by itself.
+            .retry_connection(false)
+            .build_unchecked(manager);
+        Ok(PostgresRepository::over(pool, schema, self.call_timeout))
+    }
+}
+
+fn parse(url: &str, plain: Plain) -> Result<Config, PostgresError> {
+    let mode = sslmode(url);
+    match (mode.as_deref(), plain) {
+        (None | Some("require" | "verify-ca" | "verify-full"), Plain::Never) | (None | Some("disable"), _) => {}
+        (Some(_), Plain::OnLoopback | Plain::Everywhere) => {}
+        (Some(mode), Plain::Never) => return Err(weak(mode)),
+    }
+    if let (Some(mode @ "disable"), Plain::Never) = (mode.as_deref(), plain) {
+        return Err(weak(mode));
+    }
+    // The driver knows no mode but `require` that is safe, and verifies all of them alike.
+    let known = url.replace("sslmode=verify-ca", "sslmode=require").replace("sslmode=verify-full", "sslmode=require");
+    let config: Config = known.parse().map_err(|error: tokio_postgres::Error| PostgresError::Config {
+        // Its own words, and those of its source, do not repeat what was given but for names of options.
+        why: error.to_string(),
+    })?;
+    if config.get_hosts().is_empty() {
+        return Err(PostgresError::Config { why: "it names no host".to_owned() });
+    }
+    if plain == Plain::OnLoopback
+        && let Some(host) = config.get_hosts().iter().find(|host| !is_here(host))
+    {
+        let host = match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        };
+        return Err(PostgresError::NotLoopback { host });
+    }
+    Ok(config)
+}
+
+fn weak(mode: &str) -> PostgresError {
+    PostgresError::WeakTls { mode: mode.to_owned(), call: "plain_on_loopback() or danger_plain_connections" }
+}
+
+/// What a connection string says about TLS, in either of its two forms.
+fn sslmode(url: &str) -> Option<String> {
+    let (_, after) = url.rsplit_once("sslmode")?;
+    let value = after.trim_start().strip_prefix('=')?.trim_start();
+    let end = value.find(|it: char| it == '&' || it.is_whitespace()).unwrap_or(value.len());
+    Some(value[..end].trim_matches('\'').to_owned())
+}
+
+fn is_here(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+impl fmt::Debug for PostgresRepositoryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresRepositoryBuilder").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_string_says_about_tls_is_found_in_both_forms() {
+        assert_eq!(sslmode("postgresql://a@b/c?connect_timeout=1&sslmode=disable&x=1").as_deref(), Some("disable"));
+        assert_eq!(sslmode("host=b sslmode = 'prefer' user=a").as_deref(), Some("prefer"));
+        assert_eq!(sslmode("host=b user=a"), None);
+    }
+
+    #[test]
+    fn less_than_verified_tls_is_refused_with_the_name_of_the_call() {
+        for mode in ["disable", "allow", "prefer"] {
+            let refused = parse(&format!("postgresql://a@b/c?sslmode={mode}"), Plain::Never).unwrap_err();
+            assert!(refused.to_string().contains("danger_plain_connections()"), "{refused}");
+        }
+        for mode in ["require", "verify-ca", "verify-full"] {
+            parse(&format!("postgresql://a@b/c?sslmode={mode}"), Plain::Never).unwrap();
+        }
+    }
+
+    #[test]
+    fn plain_connections_stay_on_this_machine() {
+        for host in ["127.0.0.1", "localhost", "[::1]"] {
+            parse(&format!("postgresql://a@{host}/c"), Plain::OnLoopback).unwrap();
+        }
+        parse("host=/var/run/postgresql user=a", Plain::OnLoopback).unwrap();
+        let refused = parse("postgresql://a@10.0.0.1/c", Plain::OnLoopback).unwrap_err();
+        assert!(matches!(refused, PostgresError::NotLoopback { .. }));
+        parse("postgresql://a@10.0.0.1/c", Plain::Everywhere).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_connection_string_is_refused_without_its_password() {
+        for url in ["postgresql://a:hunter2@", "a:hunter2@b", "postgresql://a:hunter2@b:port/c", "password=hunter2"] {
+            let refused = parse(url, Plain::Everywhere).unwrap_err();
+            assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
+        }
+    }
+}

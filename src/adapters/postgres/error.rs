@@ -1,0 +1,202 @@
+//! What can go wrong, and what is known afterwards.
+//!
+//! | PostgreSQL says | answer | because |
+//! | --- | --- | --- |
+//! | serialization failure, deadlock (class 40), lock timeout (`55P03`), cancelled by a timeout (`57014`) | `Transient` | the statement was rolled back |
+//! | out of memory, disk full, too many connections (class 53) | `Transient` | it may pass; the statement was rolled back |
+//! | a read-only server (`25006`) | `Transient` | it may be a failover |
+//! | a violated constraint (class 23), a row count that differs (`TR002`) | `Permanent` | an invariant is broken: an alarm |
+//! | login failed (class 28), no such database (`3D000`), missing permission (`42501`), missing tables (class 42) | `Permanent` | someone has to repair something |
+//! | TLS is refused, or the certificate is not trusted | `Permanent` | the same |
+//! | the connection cannot be made, or is lost during a read | `Transient` | nothing was changed |
+//! | the server shuts down (`FATAL`), the connection is lost, or no answer comes in time, once a write was sent | `Unknown` | it may have been committed |
+//! | nothing: no connection of the pool was free in time | `Transient` | the call was not begun |
+
+use std::error::Error as StdError;
+
+use thiserror::Error;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+
+use crate::ports::{StoreError, StoreErrorKind};
+
+/// Why a store could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PostgresError {
+    /// The connection string cannot be used. It is not repeated here, as it may hold a password.
+    #[error("the connection string cannot be used: {why}")]
+    Config {
+        /// Why.
+        why: String,
+    },
+    /// The connection string asks for less than verified TLS.
+    #[error("sslmode={mode} asks for less than verified TLS: leave it out, and call {call}() if that is meant")]
+    WeakTls {
+        /// What it asks for.
+        mode: String,
+        /// The builder's method that does it.
+        call: &'static str,
+    },
+    /// A plain connection to another machine was asked for.
+    #[error("{host} is not this machine: plain connections to it need danger_plain_connections()")]
+    NotLoopback {
+        /// The host.
+        host: String,
+    },
+    /// A certificate to trust cannot be used.
+    #[error("a certificate to trust cannot be used: {why}")]
+    Certificate {
+        /// Why.
+        why: String,
+    },
+    /// The name of the schema is empty, longer than 63 bytes, or has a NUL.
+    #[error("{name:?} is no name for a schema")]
+    SchemaName {
+        /// The name.
+        name: String,
+    },
+    /// There are no tables: `migrate()` makes them.
+    #[error("schema {schema} has no tables: call migrate(), or apply schema_sql()")]
+    NoSchema {
+        /// The schema.
+        schema: String,
+    },
+    /// A newer version of this crate made the tables, and says that this version must not use them.
+    #[error("the schema has version {found}, which needs version {needed}, this program knows version {known}")]
+    NewerSchema {
+        /// The schema's version.
+        found: i64,
+        /// The least version that may use it.
+        needed: i64,
+        /// The version of this program.
+        known: i64,
+    },
+    /// The database's encoding is not UTF-8.
+    #[error("the database's encoding is {found}, and ids need UTF8")]
+    Encoding {
+        /// What it is.
+        found: String,
+    },
+    /// No connection was free in time.
+    #[error("no connection was free in time")]
+    Busy,
+    /// The server did not answer in time.
+    #[error("the server did not answer in time")]
+    TimedOut,
+    /// PostgreSQL failed, or could not be reached.
+    #[error("PostgreSQL failed")]
+    Postgres(#[from] tokio_postgres::Error),
+}
+
+impl PostgresError {
+    fn kind(&self) -> StoreErrorKind {
+        match self {
+            Self::Busy | Self::TimedOut => StoreErrorKind::Transient,
+            Self::Postgres(error) => match kind(error) {
+                StoreErrorKind::Unknown => StoreErrorKind::Transient,
+                known => known,
+            },
+            _ => StoreErrorKind::Permanent,
+        }
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, Error)]
+pub(super) enum Fault {
+    /// There is no connection; nothing was sent.
+    #[error(transparent)]
+    Connection(#[from] PostgresError),
+    /// The statement failed.
+    #[error("PostgreSQL failed")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// No answer came in time.
+    #[error("the server did not answer in time")]
+    TimedOut,
+    /// Another transaction created the same record at the same time, again and again.
+    #[error("others created the same records again and again")]
+    RaceLost,
+    /// A row holds what no commit writes.
+    #[error("a row of kind {kind} holds what this library never writes: {what}")]
+    Content { kind: String, what: String },
+    /// What cannot be right was to be written.
+    #[error("an invariant is broken: {what}")]
+    Alarm { what: &'static str },
+}
+
+impl Fault {
+    /// Of a call that changes nothing.
+    pub(super) fn of_read(self) -> StoreError {
+        match self.kind() {
+            StoreErrorKind::Permanent => StoreError::permanent(self),
+            _ => StoreError::transient(self),
+        }
+    }
+
+    /// Of a call that was to change something.
+    pub(super) fn of_write(self) -> StoreError {
+        match self.kind() {
+            StoreErrorKind::Permanent => StoreError::permanent(self),
+            StoreErrorKind::Transient => StoreError::transient(self),
+            _ => StoreError::unknown(self),
+        }
+    }
+
+    fn kind(&self) -> StoreErrorKind {
+        match self {
+            Self::Connection(error) => error.kind(),
+            Self::Postgres(error) => kind(error),
+            Self::TimedOut => StoreErrorKind::Unknown,
+            Self::RaceLost => StoreErrorKind::Transient,
+            Self::Content { .. } | Self::Alarm { .. } => StoreErrorKind::Permanent,
+        }
+    }
+
+    /// Whether it lost a race that it may win next time.
+    pub(super) fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.code().is_some_and(|code| code.code() == "TR001"))
+    }
+}
+
+/// What is known after an error of a statement that was sent.
+fn kind(error: &tokio_postgres::Error) -> StoreErrorKind {
+    match error.as_db_error() {
+        Some(error) => kind_of_server(error),
+        None if is_tls(error) => StoreErrorKind::Permanent,
+        None => StoreErrorKind::Unknown,
+    }
+}
+
+fn kind_of_server(error: &DbError) -> StoreErrorKind {
+    let code = error.code();
+    let class = &code.code()[..2];
+    // These are refused before anything is done, and all errors of that time are fatal.
+    if matches!(class, "28" | "3D" | "42") {
+        return StoreErrorKind::Permanent;
+    }
+    if *code == SqlState::TOO_MANY_CONNECTIONS || *code == SqlState::CANNOT_CONNECT_NOW {
+        return StoreErrorKind::Transient;
+    }
+    if matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic) | None) {
+        return StoreErrorKind::Unknown;
+    }
+    let passes = matches!(class, "08" | "40" | "53")
+        || [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::QUERY_CANCELED,
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::ADMIN_SHUTDOWN,
+        ]
+        .contains(code);
+    if passes { StoreErrorKind::Transient } else { StoreErrorKind::Permanent }
+}
+
+/// Whether TLS is what failed. The driver says so in words alone.
+fn is_tls(error: &tokio_postgres::Error) -> bool {
+    let is_the_handshake = error.to_string().starts_with("error performing TLS handshake");
+    // A server that goes away in the middle of it has refused nothing.
+    let is_io = |it: &(dyn StdError + 'static)| {
+        it.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() != std::io::ErrorKind::InvalidData)
+    };
+    is_the_handshake && !error.source().is_some_and(is_io)
+}

@@ -1,0 +1,162 @@
+-- Reads records of one event and what deciding needs next, all at one moment: a STABLE function sees what the statement that
+-- calls it sees. Each kind of row has its own meaning for the columns, see rows.rs.
+CREATE FUNCTION {schema}.load_records(
+    p_event text, p_lapsed_max bigint, p_tickets text[], p_pools text[], p_customers text[], p_reservations uuid[],
+    p_operations uuid[], p_free_in text[]
+) RETURNS TABLE (
+    kind text, version bigint, decided_at bigint, id text, uid uuid, t1 text, t2 text, t3 text, n1 bigint, n2 bigint,
+    n3 bigint, u1 uuid, b1 bytea, tickets text[], pools text[], quantities bigint[]
+)
+LANGUAGE plpgsql STABLE
+SET search_path = {schema}, pg_temp
+-- Plans are made once for each connection, perhaps while the tables are empty: every row is found by an index.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now          bigint := now_micros();
+    v_is_limited   boolean;
+    v_tickets      text[] := p_tickets;
+    v_pools        text[] := p_pools;
+    v_customers    text[] := p_customers;
+    v_reservations uuid[] := p_reservations;
+    v_lapsed       uuid[];
+    v_more_pools   text[];
+    v_more_customers text[];
+BEGIN
+    RETURN QUERY SELECT 'store', 0::bigint, 0::bigint, NULL, NULL::uuid, NULL, NULL, NULL, v_now,
+        s.operations_purged_before, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[], NULL::bigint[]
+        FROM store AS s;
+    RETURN QUERY SELECT 'event', e.version, e.decided_at, e.event_id, NULL::uuid, e.state, NULL, NULL, e.opens_at,
+        e.closes_at, e.limit_per_customer, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[], NULL::bigint[]
+        FROM event AS e WHERE e.event_id = p_event;
+    SELECT e.limit_per_customer IS NOT NULL INTO v_is_limited FROM event AS e WHERE e.event_id = p_event;
+    v_is_limited := coalesce(v_is_limited, false);
+
+    IF cardinality(p_operations) > 0 THEN
+        RETURN QUERY SELECT 'operation', o.version, o.decided_at, o.event_id, o.operation_id, o.kind, o.customer_id, NULL,
+            o.held_until, o.changed, NULL::bigint, o.reservation_id, o.fingerprint, NULL::text[], NULL::text[],
+            NULL::bigint[]
+            FROM operation AS o WHERE o.operation_id = ANY (p_operations);
+        v_reservations := v_reservations || ARRAY(
+            SELECT o.reservation_id FROM operation AS o
+            WHERE o.operation_id = ANY (p_operations) AND o.reservation_id IS NOT NULL);
+    END IF;
+
+    -- With a reservation of this event: its tickets, its pools, and what its customer has taken.
+    IF cardinality(v_reservations) > 0 THEN
+        v_tickets := v_tickets || ARRAY(
+            SELECT l.ticket_id FROM reservation_line AS l
+            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id = p_event AND l.ticket_id IS NOT NULL);
+        v_pools := v_pools || ARRAY(
+            SELECT l.pool_id FROM reservation_line AS l
+            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id = p_event AND l.pool_id IS NOT NULL);
+        IF v_is_limited THEN
+            v_customers := v_customers || ARRAY(
+                SELECT r.customer_id FROM reservation AS r
+                WHERE r.reservation_id = ANY (v_reservations) AND r.event_id = p_event);
+        END IF;
+    END IF;
+
+    -- The expired holds that count in those, and what giving these back changes: its expired holds too, and there it ends.
+    v_more_pools := v_pools;
+    v_more_customers := v_customers;
+    FOR v_round IN 1 .. 2 LOOP
+        v_lapsed := '{}';
+        IF cardinality(v_more_pools) > 0 THEN
+            SELECT v_lapsed || coalesce(array_agg(x.reservation_id), '{}') INTO v_lapsed
+                FROM (SELECT DISTINCT unnest(v_more_pools)) AS p (id)
+                CROSS JOIN LATERAL (
+                    SELECT l.reservation_id FROM reservation_line AS l
+                    WHERE l.event_id = p_event AND l.pool_id = p.id AND l.held_until <= v_now
+                    ORDER BY l.held_until LIMIT p_lapsed_max) AS x;
+        END IF;
+        IF cardinality(v_more_customers) > 0 THEN
+            SELECT v_lapsed || coalesce(array_agg(x.reservation_id), '{}') INTO v_lapsed
+                FROM (SELECT DISTINCT unnest(v_more_customers)) AS c (id)
+                CROSS JOIN LATERAL (
+                    SELECT r.reservation_id FROM reservation AS r
+                    WHERE r.event_id = p_event AND r.customer_id = c.id AND r.held_until <= v_now
+                    ORDER BY r.held_until LIMIT p_lapsed_max) AS x;
+        END IF;
+        EXIT WHEN cardinality(v_lapsed) = 0;
+        v_reservations := v_reservations || v_lapsed;
+        EXIT WHEN v_round = 2;
+        v_more_pools := ARRAY(
+            SELECT DISTINCT l.pool_id FROM reservation_line AS l
+            WHERE l.reservation_id = ANY (v_lapsed) AND l.event_id = p_event AND l.pool_id IS NOT NULL
+                AND l.pool_id <> ALL (v_pools));
+        v_more_customers := '{}';
+        IF v_is_limited THEN
+            v_more_customers := ARRAY(
+                SELECT DISTINCT r.customer_id FROM reservation AS r
+                WHERE r.reservation_id = ANY (v_lapsed) AND r.event_id = p_event AND r.customer_id <> ALL (v_customers));
+        END IF;
+        v_pools := v_pools || v_more_pools;
+        v_customers := v_customers || v_more_customers;
+    END LOOP;
+
+    -- Which expired holds count in what, the earliest deadline first.
+    IF cardinality(v_pools) > 0 THEN
+        RETURN QUERY SELECT 'pool', x.version, x.decided_at, x.pool_id, NULL::uuid, NULL, NULL, NULL, x.capacity, x.held,
+            x.booked, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[], NULL::bigint[]
+            FROM pool AS x WHERE x.event_id = p_event AND x.pool_id = ANY (v_pools);
+        IF cardinality(v_reservations) > 0 THEN
+            RETURN QUERY SELECT 'lapsed in pool', 0::bigint, 0::bigint, p.id, x.reservation_id, NULL, NULL, NULL,
+                x.held_until, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[],
+                NULL::bigint[]
+                FROM (SELECT DISTINCT unnest(v_pools)) AS p (id)
+                CROSS JOIN LATERAL (
+                    SELECT l.reservation_id, l.held_until FROM reservation_line AS l
+                    WHERE l.event_id = p_event AND l.pool_id = p.id AND l.held_until <= v_now
+                    ORDER BY l.held_until LIMIT p_lapsed_max) AS x;
+        END IF;
+    END IF;
+    IF cardinality(v_customers) > 0 THEN
+        RETURN QUERY SELECT 'allowance', x.version, x.decided_at, x.customer_id, NULL::uuid, NULL, NULL, NULL, x.held,
+            x.booked, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[], NULL::bigint[]
+            FROM allowance AS x WHERE x.event_id = p_event AND x.customer_id = ANY (v_customers);
+        IF cardinality(v_reservations) > 0 THEN
+            RETURN QUERY SELECT 'lapsed of customer', 0::bigint, 0::bigint, c.id, x.reservation_id, NULL, NULL, NULL,
+                x.held_until, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[],
+                NULL::bigint[]
+                FROM (SELECT DISTINCT unnest(v_customers)) AS c (id)
+                CROSS JOIN LATERAL (
+                    SELECT r.reservation_id, r.held_until FROM reservation AS r
+                    WHERE r.event_id = p_event AND r.customer_id = c.id AND r.held_until <= v_now
+                    ORDER BY r.held_until LIMIT p_lapsed_max) AS x;
+        END IF;
+    END IF;
+    IF cardinality(v_reservations) > 0 THEN
+        RETURN QUERY SELECT 'reservation', r.version, r.decided_at, r.event_id, r.reservation_id, r.customer_id, r.state,
+            NULL, r.held_until, r.held_at, NULL::bigint, NULL::uuid, NULL::bytea, l.tickets, l.pools, l.quantities
+            FROM reservation AS r
+            CROSS JOIN LATERAL (
+                SELECT array_agg(x.ticket_id ORDER BY x.line) FILTER (WHERE x.ticket_id IS NOT NULL) AS tickets,
+                    array_agg(x.pool_id ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS pools,
+                    array_agg(x.quantity ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS quantities
+                FROM reservation_line AS x WHERE x.reservation_id = r.reservation_id
+            ) AS l
+            WHERE r.reservation_id = ANY (v_reservations);
+    END IF;
+    IF cardinality(v_tickets) > 0 THEN
+        RETURN QUERY SELECT 'ticket', x.version, x.decided_at, x.ticket_id, NULL::uuid, x.area_id, x.state, x.block_reason,
+            x.row_rank, x.place_number, x.held_until, x.reservation_id, NULL::bytea, NULL::text[], NULL::text[],
+            NULL::bigint[]
+            FROM ticket AS x WHERE x.event_id = p_event AND x.ticket_id = ANY (v_tickets);
+    END IF;
+    IF cardinality(p_free_in) > 0 THEN
+        RETURN QUERY SELECT 'free', x.version, x.decided_at, x.ticket_id, NULL::uuid, x.area_id, x.state, x.block_reason,
+            x.row_rank, x.place_number, x.held_until, x.reservation_id, NULL::bytea, NULL::text[], NULL::text[],
+            NULL::bigint[]
+            FROM ticket AS x
+            WHERE x.event_id = p_event AND x.area_id = ANY (p_free_in)
+                AND (x.state = 'available' OR (x.state = 'held' AND x.held_until <= v_now));
+    END IF;
+END
+$$;
