@@ -67,6 +67,14 @@ impl From<Output> for Run {
 }
 
 impl Run {
+    /// It failed, with `words` in the last line of standard error, and no password anywhere.
+    pub(crate) fn assert_said(&self, words: &str) {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(1), ""), "{self:?}");
+        let last = self.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("flash_sale: ") && last.contains(words), "{words:?} is not in {last:?}");
+        assert!(!self.stderr.contains("hunter2"), "{self:?}");
+    }
+
     /// It was refused: exit code 2, one line on standard error that has `words` in it, nothing on standard output.
     pub(crate) fn assert_refused(&self, words: &str) {
         assert_eq!(self.code, Some(2), "{self:?}");

@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::ports::{Group, Write};
 
 /// How many parameters there are.
-const COUNT: usize = 81;
+const COUNT: usize = 84;
 
 /// The call of the function that writes everything.
 pub(super) fn commit_sql() -> String {
@@ -131,6 +131,10 @@ struct Reservations<'g> {
     state: Vec<&'g str>,
     until: Vec<Option<i64>>,
     held_at: Vec<i64>,
+    /// The lines for the feed: arrays as texts, as an array of arrays of different lengths is none.
+    tickets: Vec<Option<String>>,
+    pools: Vec<Option<String>>,
+    quantities: Vec<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -327,6 +331,9 @@ impl<'g> Arguments<'g> {
             &r.state,
             &r.until,
             &r.held_at,
+            &r.tickets,
+            &r.pools,
+            &r.quantities,
             &l.group,
             &l.reservation,
             &l.line,
@@ -386,6 +393,10 @@ impl<'g> Reservations<'g> {
         self.state.push(reservation.state.name());
         self.until.push(until);
         self.held_at.push(reservation.held_at.as_micros());
+        let lines = &reservation.lines;
+        self.tickets.push(array(lines.tickets().iter().map(|id| id.as_str())));
+        self.pools.push(array(lines.pools().iter().map(|(id, _)| id.as_str())));
+        self.quantities.push(array(lines.pools().iter().map(|(_, quantity)| quantity.to_string())));
         until
     }
 }
@@ -433,6 +444,23 @@ impl<'g> Operations<'g> {
     }
 }
 
+/// An array as PostgreSQL writes it (<https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>); none if it is empty.
+fn array(elements: impl Iterator<Item = impl AsRef<str>>) -> Option<String> {
+    let mut text = String::from("{");
+    for element in elements {
+        text.push_str(if text.len() == 1 { "\"" } else { ",\"" });
+        for character in element.as_ref().chars() {
+            if matches!(character, '"' | '\\') {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+        text.push('"');
+    }
+    text.push('}');
+    (text.len() > 2).then_some(text)
+}
+
 fn micros(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::as_micros)
 }
@@ -445,4 +473,16 @@ fn ordinal(at: usize) -> Result<i64, Fault> {
 /// No version reaches the bound: that would be 2^63 commits.
 fn signed(version: u64) -> Result<i64, Fault> {
     i64::try_from(version).map_err(|_| Fault::Alarm { what: "a counter ran over" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_is_written_as_postgresql_reads_it() {
+        assert_eq!(array(["a", "b c"].iter()).as_deref(), Some(r#"{"a","b c"}"#));
+        assert_eq!(array([r#"a"b\c"#, "{,}", "NULL"].iter()).as_deref(), Some(r#"{"a\"b\\c","{,}","NULL"}"#));
+        assert_eq!(array(std::iter::empty::<&str>()), None);
+    }
 }

@@ -22,7 +22,7 @@ CREATE FUNCTION {schema}.commit_groups(
     p_booked bigint[],
     a_group bigint[], a_nth bigint[], a_version bigint[], a_at bigint[], a_id text[], a_held bigint[], a_booked bigint[],
     r_group bigint[], r_nth bigint[], r_version bigint[], r_at bigint[], r_id uuid[], r_customer text[], r_state text[],
-    r_until bigint[], r_held_at bigint[],
+    r_until bigint[], r_held_at bigint[], r_tickets text[], r_pools text[], r_quantities text[],
     -- The lines of those reservations.
     l_group bigint[], l_reservation uuid[], l_line bigint[], l_ticket text[], l_pool text[], l_quantity bigint[],
     l_until bigint[], l_is_new boolean[],
@@ -31,8 +31,11 @@ CREATE FUNCTION {schema}.commit_groups(
 ) RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = {schema}, pg_temp
--- Plans are made once for each connection, perhaps while the tables are empty: every row is found by an index.
+-- Plans are made once for each connection, perhaps while the tables are empty, and must be good when they are full: every row is
+-- found by the whole key. So the event is a column of the rows that are joined, or is compared in a way that no index knows:
+-- as one value for all, it would look as if few rows had it, and all of the event's rows would be gone through.
 SET plan_cache_mode = force_generic_plan
+SET random_page_cost = 0.01
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
@@ -48,6 +51,7 @@ DECLARE
     v_out      boolean[] := array_fill(false, ARRAY[cardinality(p_feed)]);
     v_after    bigint[];
     v_check    bigint;
+    v_is_elsewhere boolean;
     v_expected bigint;
     v_inserted bigint;
     v_updated  bigint;
@@ -71,30 +75,47 @@ BEGIN
     END IF;
     IF cardinality(kt_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
-            FROM unnest(kt_no, kt_id, kt_version) AS k (no, id, version)
-            LEFT JOIN ticket AS x ON x.event_id = p_event AND x.ticket_id = k.id
+            FROM unnest(kt_no, kt_id, kt_version, array_fill(p_event, ARRAY[cardinality(kt_no)]))
+                AS k (no, id, version, event)
+            LEFT JOIN ticket AS x ON x.event_id = k.event AND x.ticket_id = k.id
             WHERE coalesce(x.version, 0) <> k.version;
     END IF;
     IF cardinality(kp_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
-            FROM unnest(kp_no, kp_id, kp_version) AS k (no, id, version)
-            LEFT JOIN pool AS x ON x.event_id = p_event AND x.pool_id = k.id
+            FROM unnest(kp_no, kp_id, kp_version, array_fill(p_event, ARRAY[cardinality(kp_no)]))
+                AS k (no, id, version, event)
+            LEFT JOIN pool AS x ON x.event_id = k.event AND x.pool_id = k.id
             WHERE coalesce(x.version, 0) <> k.version;
     END IF;
     IF cardinality(ka_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
-            FROM unnest(ka_no, ka_id, ka_version) AS k (no, id, version)
-            LEFT JOIN allowance AS x ON x.event_id = p_event AND x.customer_id = k.id
+            FROM unnest(ka_no, ka_id, ka_version, array_fill(p_event, ARRAY[cardinality(ka_no)]))
+                AS k (no, id, version, event)
+            LEFT JOIN allowance AS x ON x.event_id = k.event AND x.customer_id = k.id
             WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    FOREACH v_check IN ARRAY v_stale LOOP
+        v_out[k_group[v_check]] := true;
+    END LOOP;
+    IF true = ALL (v_out) THEN
+        -- Nothing is left to be written, and others wait.
+        RETURN v_stale;
     END IF;
     -- Reservations and operations are named across events: another event's are kept as they are until the end.
     IF cardinality(kr_no) > 0 THEN
-        PERFORM 1 FROM reservation AS x
-            WHERE x.reservation_id = ANY (kr_id) AND x.event_id <> p_event ORDER BY x.reservation_id FOR SHARE;
-        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+        SELECT v_stale || coalesce(array_agg(k.no) FILTER (WHERE coalesce(x.version, 0) <> k.version), '{}'),
+                coalesce(bool_or(x.event_id <> p_event), false)
+            INTO v_stale, v_is_elsewhere
             FROM unnest(kr_no, kr_id, kr_version) AS k (no, id, version)
-            LEFT JOIN reservation AS x ON x.reservation_id = k.id
-            WHERE coalesce(x.version, 0) <> k.version;
+            LEFT JOIN reservation AS x ON x.reservation_id = k.id;
+        IF v_is_elsewhere THEN
+            PERFORM 1 FROM reservation AS x
+                WHERE x.reservation_id = ANY (kr_id) AND x.event_id <> p_event ORDER BY x.reservation_id FOR SHARE;
+            SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+                FROM unnest(kr_no, kr_id, kr_version) AS k (no, id, version)
+                LEFT JOIN reservation AS x ON x.reservation_id = k.id
+                WHERE coalesce(x.version, 0) <> k.version AND k.no <> ALL (v_stale);
+        END IF;
     END IF;
     IF cardinality(ko_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
@@ -157,9 +178,10 @@ BEGIN
         -- The place is repeated in the condition: it never changes, and is not written again.
         UPDATE ticket AS x SET state = w.state, reservation_id = w.reservation, held_until = w.until,
                 block_reason = w.reason, version = w.version + 1, decided_at = w.at
-            FROM unnest(t_group, t_version, t_at, t_id, t_area, t_row, t_number, t_state, t_reservation, t_until, t_reason)
-                AS w (grp, version, at, id, area, rank, number, state, reservation, until, reason)
-            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.ticket_id = w.id
+            FROM unnest(t_group, t_version, t_at, t_id, t_area, t_row, t_number, t_state, t_reservation, t_until, t_reason,
+                    array_fill(p_event, ARRAY[cardinality(t_group)]))
+                AS w (grp, version, at, id, area, rank, number, state, reservation, until, reason, event)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = w.event AND x.ticket_id = w.id
                 AND x.version = w.version AND x.area_id = w.area AND x.row_rank = w.rank AND x.place_number = w.number;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
         SELECT count(*) INTO v_expected FROM unnest(t_group) AS w (grp) WHERE NOT v_out[w.grp];
@@ -189,9 +211,10 @@ BEGIN
         END IF;
         UPDATE pool AS x SET capacity = w.capacity, held = w.held, booked = w.booked, version = w.version + 1,
                 decided_at = w.at
-            FROM unnest(p_group, p_version, p_at, p_id, p_capacity, p_held, p_booked)
-                AS w (grp, version, at, id, capacity, held, booked)
-            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.pool_id = w.id
+            FROM unnest(p_group, p_version, p_at, p_id, p_capacity, p_held, p_booked,
+                    array_fill(p_event, ARRAY[cardinality(p_group)]))
+                AS w (grp, version, at, id, capacity, held, booked, event)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = w.event AND x.pool_id = w.id
                 AND x.version = w.version;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
         SELECT count(*) INTO v_expected FROM unnest(p_group) AS w (grp) WHERE NOT v_out[w.grp];
@@ -216,8 +239,9 @@ BEGIN
             GET DIAGNOSTICS v_inserted = ROW_COUNT;
         END IF;
         UPDATE allowance AS x SET held = w.held, booked = w.booked, version = w.version + 1, decided_at = w.at
-            FROM unnest(a_group, a_version, a_at, a_id, a_held, a_booked) AS w (grp, version, at, id, held, booked)
-            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.customer_id = w.id
+            FROM unnest(a_group, a_version, a_at, a_id, a_held, a_booked, array_fill(p_event, ARRAY[cardinality(a_group)]))
+                AS w (grp, version, at, id, held, booked, event)
+            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = w.event AND x.customer_id = w.id
                 AND x.version = w.version;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
         SELECT count(*) INTO v_expected FROM unnest(a_group) AS w (grp) WHERE NOT v_out[w.grp];
@@ -257,7 +281,7 @@ BEGIN
             FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
                 AS w (grp, version, at, id, customer, state, until, held_at)
             WHERE w.version > 0 AND NOT v_out[w.grp] AND x.reservation_id = w.id AND x.version = w.version
-                AND x.event_id = p_event;
+                AND x.event_id IS NOT DISTINCT FROM p_event;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
         SELECT count(*) INTO v_expected FROM unnest(r_group) AS w (grp) WHERE NOT v_out[w.grp];
         IF v_inserted + v_updated <> v_expected THEN
@@ -273,15 +297,10 @@ BEGIN
         INSERT INTO change (event_id, sequence, decided_at, version, kind, reservation_id, customer_id, state, held_until,
                 held_at, tickets, pools, quantities)
             SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'reservation', w.id, w.customer, w.state, w.until,
-                w.held_at, l.tickets, l.pools, l.quantities
-            FROM unnest(r_group, r_nth, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
-                    AS w (grp, nth, version, at, id, customer, state, until, held_at)
-                CROSS JOIN LATERAL (
-                    SELECT array_agg(x.ticket_id ORDER BY x.line) FILTER (WHERE x.ticket_id IS NOT NULL) AS tickets,
-                        array_agg(x.pool_id ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS pools,
-                        array_agg(x.quantity ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS quantities
-                    FROM reservation_line AS x WHERE x.reservation_id = w.id
-                ) AS l
+                w.held_at, w.tickets::text[], w.pools::text[], w.quantities::bigint[]
+            FROM unnest(r_group, r_nth, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at, r_tickets, r_pools,
+                    r_quantities)
+                AS w (grp, nth, version, at, id, customer, state, until, held_at, tickets, pools, quantities)
             WHERE NOT v_out[w.grp];
     END IF;
 

@@ -9,8 +9,9 @@ CREATE FUNCTION {schema}.load_records(
 )
 LANGUAGE plpgsql STABLE
 SET search_path = {schema}, pg_temp
--- Plans are made once for each connection, perhaps while the tables are empty: every row is found by an index.
+-- As in commit_groups(): plans that are good for tables of any size.
 SET plan_cache_mode = force_generic_plan
+SET random_page_cost = 0.01
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
@@ -52,14 +53,16 @@ BEGIN
     IF cardinality(v_reservations) > 0 THEN
         v_tickets := v_tickets || ARRAY(
             SELECT l.ticket_id FROM reservation_line AS l
-            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id = p_event AND l.ticket_id IS NOT NULL);
+            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id IS NOT DISTINCT FROM p_event
+                AND l.ticket_id IS NOT NULL);
         v_pools := v_pools || ARRAY(
             SELECT l.pool_id FROM reservation_line AS l
-            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id = p_event AND l.pool_id IS NOT NULL);
+            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id IS NOT DISTINCT FROM p_event
+                AND l.pool_id IS NOT NULL);
         IF v_is_limited THEN
             v_customers := v_customers || ARRAY(
                 SELECT r.customer_id FROM reservation AS r
-                WHERE r.reservation_id = ANY (v_reservations) AND r.event_id = p_event);
+                WHERE r.reservation_id = ANY (v_reservations) AND r.event_id IS NOT DISTINCT FROM p_event);
         END IF;
     END IF;
 
@@ -70,18 +73,18 @@ BEGIN
         v_lapsed := '{}';
         IF cardinality(v_more_pools) > 0 THEN
             SELECT v_lapsed || coalesce(array_agg(x.reservation_id), '{}') INTO v_lapsed
-                FROM (SELECT DISTINCT unnest(v_more_pools)) AS p (id)
+                FROM (SELECT DISTINCT unnest(v_more_pools), p_event OFFSET 0) AS p (id, event)
                 CROSS JOIN LATERAL (
                     SELECT l.reservation_id FROM reservation_line AS l
-                    WHERE l.event_id = p_event AND l.pool_id = p.id AND l.held_until <= v_now
+                    WHERE l.event_id = p.event AND l.pool_id = p.id AND l.held_until <= v_now
                     ORDER BY l.held_until LIMIT p_lapsed_max) AS x;
         END IF;
         IF cardinality(v_more_customers) > 0 THEN
             SELECT v_lapsed || coalesce(array_agg(x.reservation_id), '{}') INTO v_lapsed
-                FROM (SELECT DISTINCT unnest(v_more_customers)) AS c (id)
+                FROM (SELECT DISTINCT unnest(v_more_customers), p_event OFFSET 0) AS c (id, event)
                 CROSS JOIN LATERAL (
                     SELECT r.reservation_id FROM reservation AS r
-                    WHERE r.event_id = p_event AND r.customer_id = c.id AND r.held_until <= v_now
+                    WHERE r.event_id = c.event AND r.customer_id = c.id AND r.held_until <= v_now
                     ORDER BY r.held_until LIMIT p_lapsed_max) AS x;
         END IF;
         EXIT WHEN cardinality(v_lapsed) = 0;
@@ -89,13 +92,14 @@ BEGIN
         EXIT WHEN v_round = 2;
         v_more_pools := ARRAY(
             SELECT DISTINCT l.pool_id FROM reservation_line AS l
-            WHERE l.reservation_id = ANY (v_lapsed) AND l.event_id = p_event AND l.pool_id IS NOT NULL
+            WHERE l.reservation_id = ANY (v_lapsed) AND l.event_id IS NOT DISTINCT FROM p_event AND l.pool_id IS NOT NULL
                 AND l.pool_id <> ALL (v_pools));
         v_more_customers := '{}';
         IF v_is_limited THEN
             v_more_customers := ARRAY(
                 SELECT DISTINCT r.customer_id FROM reservation AS r
-                WHERE r.reservation_id = ANY (v_lapsed) AND r.event_id = p_event AND r.customer_id <> ALL (v_customers));
+                WHERE r.reservation_id = ANY (v_lapsed) AND r.event_id IS NOT DISTINCT FROM p_event
+                    AND r.customer_id <> ALL (v_customers));
         END IF;
         v_pools := v_pools || v_more_pools;
         v_customers := v_customers || v_more_customers;
@@ -105,30 +109,32 @@ BEGIN
     IF cardinality(v_pools) > 0 THEN
         RETURN QUERY SELECT 'pool', x.version, x.decided_at, x.pool_id, NULL::uuid, NULL, NULL, NULL, x.capacity, x.held,
             x.booked, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[], NULL::bigint[]
-            FROM pool AS x WHERE x.event_id = p_event AND x.pool_id = ANY (v_pools);
+            FROM unnest(v_pools, array_fill(p_event, ARRAY[cardinality(v_pools)])) AS w (id, event)
+            JOIN pool AS x ON x.event_id = w.event AND x.pool_id = w.id;
         IF cardinality(v_reservations) > 0 THEN
             RETURN QUERY SELECT 'lapsed in pool', 0::bigint, 0::bigint, p.id, x.reservation_id, NULL, NULL, NULL,
                 x.held_until, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[],
                 NULL::bigint[]
-                FROM (SELECT DISTINCT unnest(v_pools)) AS p (id)
+                FROM (SELECT DISTINCT unnest(v_pools), p_event OFFSET 0) AS p (id, event)
                 CROSS JOIN LATERAL (
                     SELECT l.reservation_id, l.held_until FROM reservation_line AS l
-                    WHERE l.event_id = p_event AND l.pool_id = p.id AND l.held_until <= v_now
+                    WHERE l.event_id = p.event AND l.pool_id = p.id AND l.held_until <= v_now
                     ORDER BY l.held_until LIMIT p_lapsed_max) AS x;
         END IF;
     END IF;
     IF cardinality(v_customers) > 0 THEN
         RETURN QUERY SELECT 'allowance', x.version, x.decided_at, x.customer_id, NULL::uuid, NULL, NULL, NULL, x.held,
             x.booked, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[], NULL::bigint[]
-            FROM allowance AS x WHERE x.event_id = p_event AND x.customer_id = ANY (v_customers);
+            FROM unnest(v_customers, array_fill(p_event, ARRAY[cardinality(v_customers)])) AS w (id, event)
+            JOIN allowance AS x ON x.event_id = w.event AND x.customer_id = w.id;
         IF cardinality(v_reservations) > 0 THEN
             RETURN QUERY SELECT 'lapsed of customer', 0::bigint, 0::bigint, c.id, x.reservation_id, NULL, NULL, NULL,
                 x.held_until, NULL::bigint, NULL::bigint, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[],
                 NULL::bigint[]
-                FROM (SELECT DISTINCT unnest(v_customers)) AS c (id)
+                FROM (SELECT DISTINCT unnest(v_customers), p_event OFFSET 0) AS c (id, event)
                 CROSS JOIN LATERAL (
                     SELECT r.reservation_id, r.held_until FROM reservation AS r
-                    WHERE r.event_id = p_event AND r.customer_id = c.id AND r.held_until <= v_now
+                    WHERE r.event_id = c.event AND r.customer_id = c.id AND r.held_until <= v_now
                     ORDER BY r.held_until LIMIT p_lapsed_max) AS x;
         END IF;
     END IF;
@@ -148,15 +154,16 @@ BEGIN
         RETURN QUERY SELECT 'ticket', x.version, x.decided_at, x.ticket_id, NULL::uuid, x.area_id, x.state, x.block_reason,
             x.row_rank, x.place_number, x.held_until, x.reservation_id, NULL::bytea, NULL::text[], NULL::text[],
             NULL::bigint[]
-            FROM ticket AS x WHERE x.event_id = p_event AND x.ticket_id = ANY (v_tickets);
+            FROM unnest(v_tickets, array_fill(p_event, ARRAY[cardinality(v_tickets)])) AS w (id, event)
+            JOIN ticket AS x ON x.event_id = w.event AND x.ticket_id = w.id;
     END IF;
     IF cardinality(p_free_in) > 0 THEN
         RETURN QUERY SELECT 'free', x.version, x.decided_at, x.ticket_id, NULL::uuid, x.area_id, x.state, x.block_reason,
             x.row_rank, x.place_number, x.held_until, x.reservation_id, NULL::bytea, NULL::text[], NULL::text[],
             NULL::bigint[]
-            FROM ticket AS x
-            WHERE x.event_id = p_event AND x.area_id = ANY (p_free_in)
-                AND (x.state = 'available' OR (x.state = 'held' AND x.held_until <= v_now));
+            FROM unnest(p_free_in, array_fill(p_event, ARRAY[cardinality(p_free_in)])) AS w (id, event)
+            JOIN ticket AS x ON x.event_id = w.event AND x.area_id = w.id
+            WHERE (x.state = 'available' OR (x.state = 'held' AND x.held_until <= v_now));
     END IF;
 END
 $$;
