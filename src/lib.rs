@@ -44,6 +44,7 @@
 //! | --- | --- |
 //! | (none) | [`domain`], [`ports`], [`booking`], [`locking`], [`adapters::memory`] |
 //! | `sqlite` | `adapters::sqlite`: a repository and a lease lock in files shared by the processes of one machine |
+//! | `postgres` | `adapters::postgres`: a repository in a PostgreSQL database |
 //! | `redlock` | `adapters::redlock`: a lock over a majority of independent Redis servers |
 //! | `rslock` | `adapters::rslock`: the lock port on a host's own `rslock::LockManager`, over independent Redis servers |
 //! | `tokio` | `adapters::tokio`: the runtime port on tokio |
@@ -94,3 +95,8 @@ struct Operations;
 #[cfg(all(doctest, feature = "redlock"))]
 #[doc = include_str!("../docs/backends/redlock.md")]
 struct RedlockPage;
+
+/// So is that of the PostgreSQL page.
+#[cfg(all(doctest, feature = "postgres"))]
+#[doc = include_str!("../docs/backends/postgres.md")]
+struct PostgresPage;

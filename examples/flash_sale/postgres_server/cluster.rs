@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -15,18 +15,19 @@ use super::programs::Programs;
 /// Whose everything is.
 pub(super) const USER: &str = "box_office";
 
-/// What the shell runs: `sh -c SCRIPT LOG postgres ...`. It ends when the server does, with the server's status. When its standard
-/// input ends, which its owner holds, it stops the server; nothing else stops it before.
+/// What the shell runs: `sh -c SCRIPT FOLDER postgres ...`. It ends when the server does, with the server's status. When its
+/// standard input ends, which its owner holds, it stops the server and removes the folder; nothing else stops it before.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
 exec 3<&0
-"$@" </dev/null >>"$0" 2>&1 3<&- &
+"$@" </dev/null >>"$0/log" 2>&1 3<&- &
 server=$!
-{ read -r _ <&3; kill -QUIT $server; } >/dev/null 2>&1 &
+{ read -r _ <&3; : >"$0/over"; kill -QUIT $server; } >/dev/null 2>&1 &
 watch=$!
 wait $server
 status=$?
 kill -9 $watch
+[ -e "$0/over" ] && rm -rf "$0"
 exit $status
 "#;
 
@@ -66,7 +67,7 @@ impl Cluster {
         let mut shell = self.programs.command("/bin/sh");
         shell
             .args(["-c", SCRIPT])
-            .arg(self.log())
+            .arg(self.folder.path())
             .arg(self.programs.path("postgres"))
             .arg("-D")
             .arg(data(&self.folder));
@@ -101,11 +102,19 @@ impl Cluster {
     }
 
     pub(super) fn psql(&self, port: u16, sql: &str) -> io::Result<String> {
+        let output = self.programs.run(&mut self.psql_command(port, sql))?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    pub(super) fn start_psql(&self, port: u16, sql: &str) -> io::Result<Child> {
+        self.psql_command(port, sql).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    }
+
+    fn psql_command(&self, port: u16, sql: &str) -> Command {
         let mut psql = self.programs.command(self.programs.path("psql"));
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &port.to_string()]);
         psql.args(["-U", USER, "-d", "postgres", "-c", sql]).env("PGPASSWORD", &self.password);
-        let output = self.programs.run(&mut psql)?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        psql
     }
 
     /// The last line that the server wrote.

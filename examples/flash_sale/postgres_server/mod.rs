@@ -93,6 +93,15 @@ impl PostgresServer {
         self.cluster.psql(self.port, sql)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same, in the background: until it is killed.
+    pub(crate) fn start_psql(&self, sql: &str) -> io::Result<Child> {
+        self.cluster.start_psql(self.port, sql)
+    }
+
     fn shell(&self) -> MutexGuard<'_, Option<Child>> {
         self.shell.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -175,14 +175,12 @@ impl PostgresRepositoryBuilder {
         };
         config.connect_timeout(self.acquire_timeout).application_name("ticket-reservation");
         let manager = Manager::new(config, tls, self.runtime, schema.clone(), self.call_timeout);
-        let pool = Pool::builder()
+        let builder = bb8::Pool::builder()
             .max_size(self.pool_size)
             .connection_timeout(self.acquire_timeout)
             .idle_timeout(Some(self.idle_timeout))
-            .max_lifetime(Some(self.max_lifetime))
-            // Whoever waits is told why there is no connection, and tries again by itself.
-            .retry_connection(false)
-            .build_unchecked(manager);
+            .max_lifetime(Some(self.max_lifetime));
+        let pool = Pool::new(builder, manager);
         Ok(PostgresRepository::over(pool, schema, self.call_timeout))
     }
 }

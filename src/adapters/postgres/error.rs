@@ -13,6 +13,7 @@
 //! | nothing: no connection of the pool was free in time | `Transient` | the call was not begun |
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
@@ -20,7 +21,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use crate::ports::{StoreError, StoreErrorKind};
 
 /// Why a store could not be opened.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum PostgresError {
     /// The connection string cannot be used. It is not repeated here, as it may hold a password.
@@ -85,7 +86,13 @@ pub enum PostgresError {
     TimedOut,
     /// PostgreSQL failed, or could not be reached.
     #[error("PostgreSQL failed")]
-    Postgres(#[from] tokio_postgres::Error),
+    Postgres(#[source] Arc<tokio_postgres::Error>),
+}
+
+impl From<tokio_postgres::Error> for PostgresError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(Arc::new(error))
+    }
 }
 
 impl PostgresError {

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bb8::{ManageConnection, RunError};
+use bb8::{ManageConnection, PooledConnection, RunError};
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -14,8 +17,20 @@ use super::error::{Fault, PostgresError};
 use super::schema::Schema;
 use crate::ports::Runtime;
 
-/// The pool.
-pub(super) type Pool = bb8::Pool<Manager>;
+/// The pool. Whoever waits for a connection learns why there is none, which bb8 does not tell.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    connections: bb8::Pool<Manager>,
+    failures: Arc<Failures>,
+}
+
+impl Pool {
+    pub(super) fn new(builder: bb8::Builder<Manager>, manager: Manager) -> Self {
+        let failures = Arc::clone(&manager.failures);
+        // Whoever waits is told, and tries again by itself.
+        Self { connections: builder.retry_connection(false).build_unchecked(manager), failures }
+    }
+}
 
 /// A connection that was used so lately is taken for good: if it is not, that shows at once.
 const TRUSTED_FOR: Duration = Duration::from_secs(30);
@@ -32,6 +47,7 @@ pub(super) struct Manager {
     runtime: Arc<dyn Runtime>,
     schema: Schema,
     call_timeout: Duration,
+    failures: Arc<Failures>,
 }
 
 impl Manager {
@@ -42,7 +58,7 @@ impl Manager {
         schema: Schema,
         call_timeout: Duration,
     ) -> Self {
-        Self { config, tls, runtime, schema, call_timeout }
+        Self { config, tls, runtime, schema, call_timeout, failures: Arc::default() }
     }
 
     /// Connects; the connection's own task runs on the host's runtime.
@@ -62,17 +78,13 @@ impl Manager {
     }
 }
 
-impl ManageConnection for Manager {
-    type Connection = Connection;
-    type Error = PostgresError;
-
-    async fn connect(&self) -> Result<Connection, PostgresError> {
+impl Manager {
+    async fn connection(&self) -> Result<Connection, PostgresError> {
         let client = self.client().await?;
         let timeout = self.call_timeout.as_millis();
         // Host and server give up at the same time, and no lock is waited for beyond that.
-        client
-            .batch_execute(&format!("{SETTINGS}; SET statement_timeout = {timeout}; SET lock_timeout = {timeout}"))
-            .await?;
+        let timeouts = format!("SET statement_timeout = {timeout}; SET lock_timeout = {timeout}");
+        client.batch_execute(&format!("{SETTINGS}; {timeouts}")).await?;
         Ok(Connection {
             client,
             schema: self.schema.clone(),
@@ -80,6 +92,19 @@ impl ManageConnection for Manager {
             is_in_use: false,
             used_at: Instant::now(),
         })
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = PostgresError;
+
+    async fn connect(&self) -> Result<Connection, PostgresError> {
+        let connected = self.connection().await;
+        if let Err(error) = &connected {
+            self.failures.add(error.clone());
+        }
+        connected
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), PostgresError> {
@@ -140,12 +165,70 @@ impl fmt::Debug for Connection {
 
 type Parameters<'p> = &'p [&'p (dyn ToSql + Sync)];
 
+/// Why connections could not be made.
+#[derive(Debug, Default)]
+struct Failures(Mutex<LastFailure>);
+
+#[derive(Debug, Default)]
+struct LastFailure {
+    count: u64,
+    error: Option<PostgresError>,
+    listeners: Vec<oneshot::Sender<()>>,
+}
+
+impl Failures {
+    fn state(&self) -> MutexGuard<'_, LastFailure> {
+        // Nothing under this lock can leave it half-done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, error: PostgresError) {
+        let listeners = {
+            let mut state = self.state();
+            state.count += 1;
+            state.error = Some(error);
+            std::mem::take(&mut state.listeners)
+        };
+        for listener in listeners {
+            // Whoever listened may have a connection by now.
+            let _ = listener.send(());
+        }
+    }
+
+    /// How many there have been, and word of the next one.
+    fn listen(&self) -> (u64, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.state();
+        state.listeners.retain(|listener| !listener.is_canceled());
+        state.listeners.push(sender);
+        (state.count, receiver)
+    }
+
+    /// The last one, if it came after so many.
+    fn after(&self, count: u64) -> Option<PostgresError> {
+        let state = self.state();
+        state.error.clone().filter(|_| state.count > count)
+    }
+}
+
 /// Takes a connection from the pool. What fails here has sent nothing.
-async fn take(pool: &Pool) -> Result<bb8::PooledConnection<'_, Manager>, PostgresError> {
-    pool.get().await.map_err(|error| match error {
-        RunError::User(error) => error,
-        RunError::TimedOut => PostgresError::Busy,
-    })
+async fn take(pool: &Pool) -> Result<PooledConnection<'_, Manager>, PostgresError> {
+    let (before, mut failed) = pool.failures.listen();
+    let mut taken = pin!(pool.connections.get());
+    loop {
+        match select(taken, failed).await {
+            Either::Left((Ok(connection), _)) => return Ok(connection),
+            Either::Left((Err(RunError::User(error)), _)) => return Err(error),
+            Either::Left((Err(RunError::TimedOut), _)) => {
+                return Err(pool.failures.after(before).unwrap_or(PostgresError::Busy));
+            }
+            // As long as there are others, one of them may come back in time.
+            Either::Right((_, waiting)) => match pool.failures.after(before) {
+                Some(error) if pool.connections.state().connections == 0 => return Err(error),
+                _ => (taken, failed) = (waiting, pool.failures.listen().1),
+            },
+        }
+    }
 }
 
 /// Runs one statement in one round trip, once it is prepared, and waits for its answer for so long.

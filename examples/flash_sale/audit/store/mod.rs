@@ -24,6 +24,7 @@ use crate::sale::Sale;
 pub(crate) async fn read(
     sale: &Sale,
     #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only files are in it"))] dir: &Path,
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store has a server"))]
     database: &Database,
     memory: Option<&dyn Repository>,
     journal: &Journal,

@@ -1,0 +1,306 @@
+//! The PostgreSQL adapter, beyond what the conformance suite asks of every repository: on real servers of its own.
+#![cfg(feature = "postgres")]
+
+#[path = "../examples/flash_sale/postgres_server/mod.rs"]
+mod postgres_server;
+#[path = "common/runtime.rs"]
+mod runtime;
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use postgres_server::{Durability, PostgresServer};
+use runtime::TestRuntime;
+use ticket_reservation::adapters::postgres::{PostgresError, PostgresRepository, PostgresRepositoryBuilder};
+use ticket_reservation::booking::BookingService;
+use ticket_reservation::domain::{
+    AreaId, CreateEvent, EventId, EventState, Place, PoolId, Record, RecordKey, TicketId, Timestamp,
+};
+use ticket_reservation::ports::{
+    Availability, Group, GroupOutcome, LoadRequest, Repository, RuntimeExt, StoreError, StoreErrorKind, Write,
+};
+
+/// One server for all tests of this program. Each has a schema of its own.
+fn server() -> &'static PostgresServer {
+    static SERVER: OnceLock<Mutex<&'static PostgresServer>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| {
+        let server = PostgresServer::start(Durability::Forgetful).expect("a server");
+        Mutex::new(Box::leak(Box::new(server)))
+    });
+    *server.lock().expect("no test fails in here")
+}
+
+/// A repository in a schema of its own, which has no tables yet.
+fn builder(schema: &str) -> PostgresRepositoryBuilder {
+    PostgresRepository::builder(server().url(), TestRuntime::current()).schema(schema).plain_on_loopback()
+}
+
+async fn migrated(schema: &str) -> PostgresRepository {
+    let repository = builder(schema).build().expect("an address");
+    repository.migrate().await.expect("tables");
+    repository
+}
+
+fn event() -> EventId {
+    EventId::new("gala").unwrap()
+}
+
+/// An event that is on sale, as the first commit makes it.
+fn new_event() -> Group {
+    let record = Record::Event(ticket_reservation::domain::Event {
+        state: EventState::OnSale,
+        window: Default::default(),
+        limit_per_customer: None,
+    });
+    let write = Write { key: RecordKey::Event, version: 0, decided_at: Timestamp::from_micros(1), record };
+    Group { reads: Vec::new(), writes: vec![write] }
+}
+
+fn load_event() -> LoadRequest {
+    LoadRequest { event: event(), records: vec![RecordKey::Event], free_in: Vec::new() }
+}
+
+/// An error with all that caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+async fn refused(builder: PostgresRepositoryBuilder) -> StoreError {
+    builder.build().expect("an address").load(&load_event()).await.expect_err("it cannot be used")
+}
+
+/// A transaction of somebody else's that keeps the event's row until it is told to end.
+struct Blocker {
+    psql: std::process::Child,
+    /// Its process in the server, which goes on without psql.
+    itself: String,
+}
+
+impl Blocker {
+    fn start(schema: &str) -> Self {
+        let sql = format!("BEGIN; SELECT version FROM \"{schema}\".event FOR UPDATE; SELECT pg_sleep(600)");
+        let psql = server().start_psql(&sql).expect("psql");
+        let itself = format!(
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN%\"{schema}\"%pg_sleep%' AND wait_event = 'PgSleep'"
+        );
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while server().psql(&itself).expect("an answer").is_empty() {
+            assert!(Instant::now() < deadline, "the row is not locked");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self { psql, itself }
+    }
+}
+
+impl Drop for Blocker {
+    fn drop(&mut self) {
+        let end = format!("SELECT pg_terminate_backend(pid, 10000) FROM ({}) AS it", self.itself);
+        server().psql(&end).expect("it ends");
+        self.psql.wait().expect("its end");
+    }
+}
+
+/// A commit that somebody keeps waiting.
+fn another_commit() -> Group {
+    let mut group = new_event();
+    group.writes[0].version = 1;
+    group
+}
+
+async fn is_waited_for(schema: &str) {
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%\"{schema}\".commit_groups%'"
+    );
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while server().psql(&sql).expect("an answer") == "0" {
+        assert!(Instant::now() < deadline, "no commit waits");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+// ---- tables
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_instances_that_migrate_at_once_make_one_schema() {
+    let instances: Vec<_> = (0..10).map(|_| builder("ten at once").build().expect("an address")).collect();
+    for migrated in join_all(instances.iter().map(PostgresRepository::migrate)).await {
+        migrated.expect("tables");
+    }
+    assert_eq!(server().psql("SELECT count(*) FROM \"ten at once\".store").unwrap(), "1");
+    for instance in &instances {
+        instance.open().await.expect("its tables");
+    }
+    let outcomes = instances[3].commit(&event(), &[new_event()]).await.expect("an answer");
+    assert_eq!(outcomes, [GroupOutcome::Committed]);
+    instances[0].migrate().await.expect("nothing is to be done");
+    let found = instances[7].load(&load_event()).await.expect("a snapshot");
+    assert_eq!(found.get(&RecordKey::Event).map(|it| it.version), Some(1), "what is there stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_tables_it_says_what_to_do() {
+    let repository = builder("nothing here").build().expect("an address");
+    let error = repository.open().await.expect_err("no tables");
+    assert!(matches!(error, PostgresError::NoSchema { .. }) && error.to_string().contains("migrate()"), "{error}");
+    assert_eq!(repository.load(&load_event()).await.expect_err("no tables").kind(), StoreErrorKind::Permanent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_a_team_has_made_itself_are_used() {
+    let repository = builder("by hand").build().expect("an address");
+    server().psql(&repository.schema_sql()).expect("tables");
+    repository.open().await.expect("its tables");
+    assert_eq!(repository.availability(&event()).await.expect("an answer").areas, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_a_version_that_is_too_new_are_refused_and_those_of_a_newer_one_that_fits_are_not() {
+    let repository = migrated("newer").await;
+    server().psql("UPDATE newer.store SET schema_version = 3").expect("an answer");
+    repository.open().await.expect("it says that version 1 may use it");
+    server().psql("UPDATE newer.store SET compatible_with = 2").expect("an answer");
+    for refused in [repository.open().await, repository.migrate().await] {
+        let error = refused.expect_err("too new");
+        assert!(matches!(error, PostgresError::NewerSchema { found: 3, needed: 2, known: 1 }), "{error:?}");
+    }
+}
+
+// ---- what the server says
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_come_in_is_told_why_and_no_secret_is() {
+    migrated("who").await;
+    let port = server().port();
+    let with = |url: String| PostgresRepository::builder(url, TestRuntime::current()).schema("who").plain_on_loopback();
+    let wrong = refused(with(format!("postgresql://box_office:hunter2@127.0.0.1:{port}/postgres"))).await;
+    assert!(chain(&wrong).contains("password authentication failed"), "{}", chain(&wrong));
+    let nowhere = refused(with(server().url().replace("/postgres", "/elsewhere"))).await;
+    assert!(chain(&nowhere).contains("does not exist"), "{}", chain(&nowhere));
+    server().psql("CREATE ROLE usher LOGIN PASSWORD 'hunter2'").expect("a role");
+    let forbidden = refused(with(format!("postgresql://usher:hunter2@127.0.0.1:{port}/postgres"))).await;
+    assert!(chain(&forbidden).contains("permission denied"), "{}", chain(&forbidden));
+    let tls = refused(PostgresRepository::builder(server().url(), TestRuntime::current()).schema("who")).await;
+    for error in [wrong, nowhere, forbidden, tls] {
+        assert_eq!(error.kind(), StoreErrorKind::Permanent, "{}", chain(&error));
+        assert!(!format!("{} {error:?}", chain(&error)).contains("hunter2"), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_may_be_there_later() {
+    let url = server().url().replace(&server().port().to_string(), "1");
+    let error = refused(PostgresRepository::builder(url, TestRuntime::current()).plain_on_loopback()).await;
+    assert_eq!(error.kind(), StoreErrorKind::Transient, "{}", chain(&error));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_breaks_a_rule_of_the_tables_is_an_alarm() {
+    let repository = migrated("alarm").await;
+    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    let id = PoolId::new("floor").unwrap();
+    let record = Record::Pool(ticket_reservation::domain::Pool { capacity: 1, held: 1, booked: 1 });
+    let write = Write { key: RecordKey::Pool(id), version: 0, decided_at: Timestamp::from_micros(1), record };
+    let error =
+        repository.commit(&event(), &[Group { reads: vec![], writes: vec![write] }]).await.expect_err("oversold");
+    assert_eq!(error.kind(), StoreErrorKind::Permanent);
+    assert!(chain(&error).contains("pool_is_not_oversold"), "{}", chain(&error));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_not_had_in_time_changes_nothing() {
+    let repository = migrated("lock timeout").await;
+    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    let blocker = Blocker::start("lock timeout");
+    let impatient = builder("lock timeout").call_timeout(Duration::from_millis(200)).build().expect("an address");
+    let error = impatient.commit(&event(), &[another_commit()]).await.expect_err("somebody has the row");
+    assert_eq!(error.kind(), StoreErrorKind::Transient, "{}", chain(&error));
+    drop(blocker);
+    let outcome = impatient.commit(&event(), &[another_commit()]).await.expect("an answer");
+    assert_eq!(outcome, [GroupOutcome::Committed], "on the same connection or another");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_during_a_commit_leaves_its_outcome_unknown() {
+    let repository = migrated("ended").await;
+    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    let _blocker = Blocker::start("ended");
+    let (groups, event) = ([another_commit()], event());
+    let commit = repository.commit(&event, &groups);
+    let end = async {
+        is_waited_for("ended").await;
+        let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%\"ended\".commit_groups%' AND pid <> pg_backend_pid()";
+        server().psql(sql).expect("an answer");
+    };
+    let (error, ()) = tokio::join!(commit, end);
+    let error = error.expect_err("its connection is gone");
+    assert_eq!(error.kind(), StoreErrorKind::Unknown, "{}", chain(&error));
+}
+
+/// Its answer would be taken for that of the next call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_whose_call_was_dropped_is_not_used_again() {
+    let repository = builder("dropped").pool_size(1).build().expect("an address");
+    repository.migrate().await.expect("tables");
+    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    let blocker = Blocker::start("dropped");
+    {
+        let (groups, event) = ([another_commit()], event());
+        let mut commit = repository.commit(&event, &groups);
+        assert!((&mut commit).now_or_never().is_none());
+        let waits = std::pin::pin!(is_waited_for("dropped"));
+        assert!(matches!(futures_util::future::select(commit, waits).await, futures_util::future::Either::Right(_)));
+    }
+    // The dropped call still waits in the server, and the pool has one connection.
+    let before = Instant::now();
+    let found: Availability = repository.availability(&event()).await.expect("an answer");
+    assert_eq!(found.areas, []);
+    assert!(before.elapsed() < Duration::from_secs(30), "it waited for the call that was dropped");
+    drop(blocker);
+}
+
+// ---- plans
+
+/// The service's own way, on prepared statements that were made when the tables were empty.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_that_is_written_or_loaded_is_found_by_its_whole_key() {
+    let repository = Arc::new(builder("plans").pool_size(1).build().expect("an address"));
+    repository.migrate().await.expect("tables");
+    let runtime = TestRuntime::current();
+    let service = BookingService::builder(repository.clone(), runtime.clone()).build().expect("a service");
+    service.create_event(&event(), runtime.operation_id(), CreateEvent::default()).await.expect("an event");
+    let ticket = |n: u32| {
+        let place = Place { area: AreaId::new(format!("area {}", n % 7)).unwrap(), row: n / 50, number: n };
+        (TicketId::new(format!("seat {n:06}")).unwrap(), place)
+    };
+    service.import(&event(), (0..20_000).map(ticket).collect(), vec![]).await.expect("tickets");
+    // Rows that are gone through and thrown away count as read, and those that are found by their key do not.
+    let read = || -> i64 {
+        let sql = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = 'plans'";
+        server().psql(sql).expect("an answer").parse().expect("a number")
+    };
+    // A connection tells what it has done when it ends, at the latest.
+    let end_all = || {
+        let sql = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = 'ticket-reservation' \
+                   AND query LIKE '%plans%'";
+        server().psql(sql).expect("an answer");
+    };
+    end_all();
+    let before = read();
+    const LOADS: i64 = 50;
+    for n in 0..LOADS {
+        let records = vec![RecordKey::Event, RecordKey::Ticket(TicketId::new(format!("seat {:06}", n * 97)).unwrap())];
+        repository.load(&LoadRequest { event: event(), records, free_in: vec![] }).await.expect("a snapshot");
+    }
+    end_all();
+    let each = (read() - before) / LOADS;
+    assert!(each < 20, "{each} index entries for each load of two records");
+}
