@@ -1,8 +1,11 @@
-//! An event of a million tickets, in memory and on SQLite: imported, counted, listed and sold.
+//! An event of a million tickets, in memory, on SQLite and on PostgreSQL: imported, counted, listed and sold.
 //!
 //! `cargo test --release --features sqlite --test million_tickets -- --nocapture` says how long each step takes.
 
 mod common;
+#[cfg(feature = "postgres")]
+#[path = "../examples/flash_sale/postgres_server/mod.rs"]
+mod postgres_server;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -162,5 +165,18 @@ async fn a_million_tickets_are_sold_on_sqlite() {
     let _one = ONE_AT_A_TIME.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteRepository::builder(folder.path().join("sale.db")).open().unwrap();
+    Stadium::open(Arc::new(store)).await.sells_and_counts().await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+#[cfg_attr(debug_assertions, ignore = "takes a minute with `cargo test --release --features postgres`")]
+async fn a_million_tickets_are_sold_on_postgres() {
+    use ticket_reservation::adapters::postgres::PostgresRepository;
+    let _one = ONE_AT_A_TIME.lock().await;
+    let server = postgres_server::PostgresServer::start(postgres_server::Durability::Durable).unwrap();
+    let builder = PostgresRepository::builder(server.url(), TestRuntime::current());
+    let store = builder.plain_on_loopback().build().unwrap();
+    store.migrate().await.unwrap();
     Stadium::open(Arc::new(store)).await.sells_and_counts().await;
 }

@@ -1,6 +1,8 @@
 //! The PostgreSQL adapter, beyond what the conformance suite asks of every repository: on real servers of its own.
 #![cfg(feature = "postgres")]
 
+#[path = "common/authority.rs"]
+mod authority;
 #[path = "../examples/flash_sale/postgres_server/mod.rs"]
 mod postgres_server;
 #[path = "common/runtime.rs"]
@@ -10,6 +12,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use authority::Authority;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use postgres_server::{Durability, PostgresServer};
@@ -265,6 +268,29 @@ async fn a_connection_whose_call_was_dropped_is_not_used_again() {
     assert_eq!(found.areas, []);
     assert!(before.elapsed() < Duration::from_secs(30), "it waited for the call that was dropped");
     drop(blocker);
+}
+
+// ---- TLS
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_is_verified_with_the_authorities_that_are_trusted() {
+    let (server, authority) = (PostgresServer::start(Durability::Forgetful).expect("a server"), Authority::new());
+    let identity = authority.identity("127.0.0.1");
+    server.speak_tls(&identity.certificate, &identity.key).expect("it speaks TLS");
+    let builder = || PostgresRepository::builder(server.url(), TestRuntime::current());
+    let repository = builder().root_certificates(authority.pem()).build().expect("an address");
+    repository.migrate().await.expect("tables");
+    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                     WHERE application_name = 'ticket-reservation'";
+    assert_eq!(server.psql(encrypted).expect("an answer"), "t");
+    for unknown in [builder(), builder().root_certificates(Authority::new().pem())] {
+        let error = refused(unknown).await;
+        assert_eq!(error.kind(), StoreErrorKind::Permanent, "{}", chain(&error));
+        assert!(chain(&error).contains("TLS"), "{}", chain(&error));
+    }
+    let unusable = builder().root_certificates("none").build().expect_err("no certificate");
+    assert!(matches!(unusable, PostgresError::Certificate { .. }));
 }
 
 // ---- plans

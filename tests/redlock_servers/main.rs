@@ -4,6 +4,8 @@
 //! Nothing here measures time. Where a wrong behaviour would wait, it would wait for longer than a test may take.
 #![cfg(feature = "redlock")]
 
+#[path = "../common/authority.rs"]
+mod authority;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../../examples/flash_sale/redis_servers/mod.rs"]

@@ -3,48 +3,20 @@
 use std::fs;
 use std::net::TcpListener;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use redis::{Client, ClientTlsConfig, TlsCertificates};
 use tempfile::TempDir;
 use ticket_reservation::adapters::redlock::{Finding, redis};
 
+use super::authority::{Authority, Identity};
 use super::*;
 
-/// A certificate and its key.
-struct Identity {
-    certificate: String,
-    key: String,
-}
-
-/// A throw-away authority.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name.push(DnType::CommonName, "a throw-away authority");
-        let key = KeyPair::generate().expect("a key");
-        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
-    }
-
-    fn identity(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.distinguished_name.push(DnType::CommonName, name);
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate").pem();
-        Identity { certificate, key: key.serialize_pem() }
-    }
-
-    /// What a client trusts, and who it is.
-    fn trusted(&self, by: Option<&Identity>) -> TlsCertificates {
-        let client_tls = by.map(|identity| ClientTlsConfig {
-            client_cert: identity.certificate.clone().into_bytes(),
-            client_key: identity.key.clone().into_bytes(),
-        });
-        TlsCertificates { client_tls, root_cert: Some(self.0.pem().into_bytes()) }
-    }
+/// What a client trusts, and who it is.
+fn trusted(authority: &Authority, by: Option<&Identity>) -> TlsCertificates {
+    let client_tls = by.map(|identity| ClientTlsConfig {
+        client_cert: identity.certificate.clone().into_bytes(),
+        client_key: identity.key.clone().into_bytes(),
+    });
+    TlsCertificates { client_tls, root_cert: Some(authority.pem().into_bytes()) }
 }
 
 /// Three servers with a second port for TLS each.
@@ -58,7 +30,7 @@ struct Encrypted {
 fn encrypted(authority: &Authority, name: &str, asks_clients: bool) -> Encrypted {
     let (servers, files) = (servers(), tempfile::tempdir().expect("a folder"));
     let server = authority.identity(name);
-    for (name, text) in [("ca", authority.0.pem()), ("cert", server.certificate), ("key", server.key)] {
+    for (name, text) in [("ca", authority.pem()), ("cert", server.certificate), ("key", server.key)] {
         fs::write(files.path().join(name), text).expect("it is written");
     }
     let folder = files.path().display();
@@ -107,7 +79,7 @@ impl Encrypted {
 async fn a_lock_over_tls_is_one_with_the_hosts_own_authority() {
     let authority = Authority::new();
     let encrypted = encrypted(&authority, "127.0.0.1", false);
-    let lock = encrypted.lock(&authority.trusted(None));
+    let lock = encrypted.lock(&trusted(&authority, None));
     let found = soon("a check", lock.check()).await;
     assert!(found.iter().all(|node| node.findings.is_empty()), "{found:?}");
     use_it(&lock, "seat").await;
@@ -123,16 +95,16 @@ async fn who_is_not_known_to_the_client_is_not_spoken_to() {
     let known = encrypted(&authority, "127.0.0.1", false);
     let builder = Redlock::builder(TestRuntime::current()).nodes(known.urls()).connect_timeout(NO_TIMEOUT);
     known.lets_nobody_in(&builder.node_timeout(NO_TIMEOUT).build().expect("a lock")).await;
-    known.lets_nobody_in(&known.lock(&Authority::new().trusted(None))).await;
+    known.lets_nobody_in(&known.lock(&trusted(&Authority::new(), None))).await;
     let misnamed = encrypted(&authority, "elsewhere.example", false);
-    misnamed.lets_nobody_in(&misnamed.lock(&authority.trusted(None))).await;
+    misnamed.lets_nobody_in(&misnamed.lock(&trusted(&authority, None))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_shows_its_certificate_where_it_is_asked_for_one() {
     let authority = Authority::new();
     let encrypted = encrypted(&authority, "127.0.0.1", true);
-    encrypted.lets_nobody_in(&encrypted.lock(&authority.trusted(None))).await;
+    encrypted.lets_nobody_in(&encrypted.lock(&trusted(&authority, None))).await;
     let client = authority.identity("box-office");
-    use_it(&encrypted.lock(&authority.trusted(Some(&client))), "seat").await;
+    use_it(&encrypted.lock(&trusted(&authority, Some(&client))), "seat").await;
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,18 +45,16 @@ impl Cluster {
         let programs = Programs::find()?;
         let folder = TempDir::with_prefix("postgres-")?;
         let password = format!("{:016x}{:016x}", RandomState::new().hash_one(1), RandomState::new().hash_one(2));
-        let file = folder.path().join("password");
-        fs::write(&file, &password)?;
-        for path in [folder.path(), &file] {
-            if let Some((user, group)) = programs.user {
-                std::os::unix::fs::chown(path, Some(user), Some(group))?;
-            }
-        }
+        let user = programs.user.unzip();
+        std::os::unix::fs::chown(folder.path(), user.0, user.1)?;
+        let cluster = Self { programs, folder, password, durability };
+        let file = cluster.add_file("password", &cluster.password)?;
+        let (programs, folder) = (&cluster.programs, &cluster.folder);
         let mut initdb = programs.command(programs.path("initdb"));
-        initdb.arg("-D").arg(data(&folder)).args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"]);
+        initdb.arg("-D").arg(data(folder)).args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"]);
         initdb.args(["--locale", "C", "--no-instructions", "--pwfile"]).arg(&file);
         programs.run(&mut initdb)?;
-        Ok(Self { programs, folder, password, durability })
+        Ok(cluster)
     }
 
     pub(super) fn password(&self) -> &str {
@@ -115,6 +114,17 @@ impl Cluster {
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &port.to_string()]);
         psql.args(["-U", USER, "-d", "postgres", "-c", sql]).env("PGPASSWORD", &self.password);
         psql
+    }
+
+    /// Writes a file that only the server may read, and answers where it is.
+    pub(super) fn add_file(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        if let Some((user, group)) = self.programs.user {
+            std::os::unix::fs::chown(&path, Some(user), Some(group))?;
+        }
+        Ok(path)
     }
 
     /// The last line that the server wrote.

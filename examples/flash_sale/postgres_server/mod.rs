@@ -88,6 +88,16 @@ impl PostgresServer {
         Ok(())
     }
 
+    /// From now on it speaks TLS too, with this certificate and key, in PEM.
+    pub(crate) fn speak_tls(&self, certificate: &str, key: &str) -> io::Result<()> {
+        for (setting, name, text) in [("ssl_cert_file", "certificate", certificate), ("ssl_key_file", "key", key)] {
+            let path = self.cluster.add_file(name, text)?;
+            self.psql(&format!("ALTER SYSTEM SET {setting} = '{}'", path.display()))?;
+        }
+        self.psql("ALTER SYSTEM SET ssl = on")?;
+        self.psql("SELECT pg_reload_conf()").map(drop)
+    }
+
     /// Runs SQL with psql, and answers with what it prints: rows without decoration.
     pub(crate) fn psql(&self, sql: &str) -> io::Result<String> {
         self.cluster.psql(self.port, sql)
