@@ -178,7 +178,8 @@ async fn with_two_of_three_down_it_is_said_why_of_each_and_works_again_later() {
             for vote in &said[..2] {
                 assert!(matches!(vote, Vote::TimedOut | Vote::Unreachable(_)), "{fault:?} {number}: {said:?}");
             }
-            let third = matches!(said[2], Vote::Granted | Vote::Pending | Vote::TimedOut | Vote::Unreachable(_));
+            // What it granted before may not be given back yet, when the machine is busy.
+            let third = !matches!(said[2], Vote::Refused(_) | Vote::Quarantined);
             assert!(third, "{fault:?} {number}: {said:?}");
         }
         let error = attempt(&lock, "seat").await.expect_err("no quorum").to_string();

@@ -174,14 +174,14 @@ impl PostgresRepositoryBuilder {
             }
         };
         config.connect_timeout(self.acquire_timeout).application_name("ticket-reservation");
-        let manager = Manager::new(config, tls, self.runtime, schema.clone(), self.call_timeout);
+        let manager = Manager::new(config, tls, Arc::clone(&self.runtime), schema.clone(), self.call_timeout);
         let builder = bb8::Pool::builder()
             .max_size(self.pool_size)
             .connection_timeout(self.acquire_timeout)
             .idle_timeout(Some(self.idle_timeout))
             .max_lifetime(Some(self.max_lifetime));
         let pool = Pool::new(builder, manager);
-        Ok(PostgresRepository::over(pool, schema, self.call_timeout))
+        Ok(PostgresRepository::over(pool, schema, self.runtime, self.call_timeout))
     }
 }
 

@@ -49,13 +49,15 @@
 //!
 //! # What it does not guarantee
 //!
-//! - Durability is the server's: with `fsync` or `synchronous_commit` off it acknowledges what it may lose.
+//! - Durability is the server's: with `fsync` off it acknowledges what it may lose, which [`PostgresRepository::check`] reports; a
+//!   `synchronous_commit` that is off is switched on for the repository's own connections.
 //! - The store's clock follows the server's wall clock. When that steps forward, holds end early; when it steps back, decisions
 //!   keep the latest time that they have read.
 //! - Commits of one event wait for each other, also while the disk is written: one event does as many commits in a second as the
 //!   disk can. Requests that wait meanwhile share the next one.
 
 mod arguments;
+mod check;
 mod config;
 mod error;
 mod load;
@@ -66,6 +68,7 @@ mod rows;
 mod schema;
 mod tls;
 
+pub use check::{CLOCK_OFFSET_MAX, Finding};
 pub use config::{
     ACQUIRE_TIMEOUT_DEFAULT, CALL_TIMEOUT_DEFAULT, POOL_SIZE_DEFAULT, PostgresRepositoryBuilder, SCHEMA_DEFAULT,
 };

@@ -38,7 +38,8 @@ const TRUSTED_FOR: Duration = Duration::from_secs(30);
 /// What each connection is told first. Lists, too, are read by an index, whenever their plan was made.
 const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET random_page_cost = 0.01; \
     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-    SET jit = off; SET client_encoding = 'UTF8'";
+    SET jit = off; SET client_encoding = 'UTF8'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// Makes connections.
 pub(super) struct Manager {

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::arguments::{Arguments, commit_sql};
+use super::check::{self, Finding};
 use super::config::PostgresRepositoryBuilder;
 use super::error::{Fault, PostgresError};
 use super::load::{Keys, LAPSED_ASKED, LOAD, snapshot};
@@ -33,6 +34,7 @@ const RACES_MAX: usize = 5;
 pub struct PostgresRepository {
     pool: Pool,
     schema: Schema,
+    runtime: Arc<dyn Runtime>,
     call_timeout: Duration,
     commit: Arc<str>,
     /// The last event, in order of the ids, that a purge step is done with. Empty before the first one.
@@ -46,9 +48,9 @@ impl PostgresRepository {
         PostgresRepositoryBuilder::new(url.into(), runtime)
     }
 
-    pub(super) fn over(pool: Pool, schema: Schema, call_timeout: Duration) -> Self {
+    pub(super) fn over(pool: Pool, schema: Schema, runtime: Arc<dyn Runtime>, call_timeout: Duration) -> Self {
         let commit = Arc::from(commit_sql());
-        Self { pool, schema, call_timeout, commit, purged_last: Arc::default() }
+        Self { pool, schema, runtime, call_timeout, commit, purged_last: Arc::default() }
     }
 
     /// Makes the schema and its tables, if there are none. Many instances may do this at once.
@@ -76,6 +78,21 @@ impl PostgresRepository {
     /// Harmless.
     pub async fn open(&self) -> Result<(), PostgresError> {
         self.schema.check(&self.pool).await
+    }
+
+    /// Looks for what would break a promise, for the start of a host and for its health probes: settings with which the server may
+    /// lose what it has acknowledged, a server that takes no writes, standbys that are not waited for, permissions that this
+    /// user lacks, a clock that is far from the host's.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`] when the server cannot be reached.
+    ///
+    /// # Cancellation
+    ///
+    /// Harmless.
+    pub async fn check(&self) -> Result<Vec<Finding>, PostgresError> {
+        check::check(&self.pool, &self.schema, || self.runtime.unix_time()).await
     }
 
     /// The SQL that makes the schema and everything in it, with an explanation of each table.

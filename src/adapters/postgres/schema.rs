@@ -38,6 +38,10 @@ impl Schema {
         Ok(Self { name: name.to_owned(), quoted: format!("\"{}\"", name.replace('"', "\"\"")) })
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// SQL in which `{schema}` stands for the schema.
     pub(super) fn in_sql(&self, sql: &str) -> String {
         sql.replace("{schema}", &self.quoted)
