@@ -31,6 +31,16 @@ pub(crate) struct Args {
     /// This lock only; repeat it for more
     #[arg(long, value_enum)]
     pub(crate) lock: Vec<LockName>,
+    /// Beside the waiters, a client that knows nothing of queues asks for the first key every so many microseconds; how long
+    /// it waits is printed on standard error
+    #[arg(long, value_name = "N", conflicts_with = "fault", value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
+    pub(crate) foreign_us: Option<u64>,
+    /// Hold redlock to its bars, and exit 1 if one is missed; what each bar came to, or why it does not apply, is printed on
+    /// standard error. For one key and no fault. With no hold: redlock at least 100 times as often as rslock-raw, fewer
+    /// than 1 command for each acquisition, and no process with less than a tenth of the mean. With a hold: the key held for
+    /// at least 0.9 of the time, by what the holders measured
+    #[arg(long)]
+    pub(crate) judge: bool,
     /// Print one JSON object per lock on standard output
     #[arg(long)]
     pub(crate) json: bool,

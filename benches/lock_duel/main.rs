@@ -10,6 +10,7 @@
 //!
 //! Whether two ever held one key at once is found in two ways: from the intervals that the holders write down, and in a
 //! run of its own, in which each holder reads a number from a file and writes it back, one higher. Either makes it exit 1.
+//! So does a bar that is missed, with `--judge`. With `--foreign-us` a client of another kind asks for the same key.
 
 #[cfg(all(feature = "redlock", feature = "rslock"))]
 mod args;
@@ -18,7 +19,11 @@ mod contender;
 #[cfg(all(feature = "redlock", feature = "rslock"))]
 mod fault;
 #[cfg(all(feature = "redlock", feature = "rslock"))]
+mod foreign;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 mod holders;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
+mod judge;
 #[cfg(all(feature = "redlock", feature = "rslock"))]
 mod orders;
 #[cfg(all(feature = "redlock", feature = "rslock"))]

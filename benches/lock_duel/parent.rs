@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::args::{Args, Fault, LockName};
 use crate::fault::{Struck, strike};
+use crate::foreign::{self, Foreign};
 use crate::holders::{self, counted, counter};
+use crate::judge::{Judgement, Run, judge};
 use crate::orders::{Orders, Outcome, WORKER};
 use crate::redis_servers::RedisServers;
 use crate::report::Report;
@@ -30,6 +32,7 @@ const COUNTING: Duration = Duration::from_secs(1);
 /// Lets each lock have its turn. Whether none was ever held twice.
 pub(crate) fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
     let mut is_clean = true;
+    let mut reports = Vec::new();
     for lock in args.locks() {
         let report = duel(lock, args)?;
         report.print(args.json);
@@ -37,8 +40,21 @@ pub(crate) fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
             eprintln!("lock_duel: {lock:?} was held twice at once {} times", report.overlaps);
             is_clean = false;
         }
+        reports.push(report);
     }
-    Ok(is_clean)
+    Ok(is_clean & (!args.judge || meets_the_bars(args, &reports)))
+}
+
+/// Says what became of each bar.
+fn meets_the_bars(args: &Args, reports: &[Report]) -> bool {
+    let run =
+        Run { processes: args.processes, keys: args.keys, hold_us: args.hold_us, has_fault: args.fault != Fault::None };
+    let of = |lock| reports.iter().find(|report| report.lock == lock).map(Report::figures);
+    let judgements = judge(run, of(LockName::Redlock), of(LockName::RslockRaw));
+    for judgement in &judgements {
+        eprintln!("lock_duel: {judgement}");
+    }
+    !judgements.iter().any(Judgement::is_missed)
 }
 
 fn duel(lock: LockName, args: &Args) -> Result<Report, Box<dyn Error>> {
@@ -85,17 +101,33 @@ fn turn(lock: LockName, args: &Args, time: Duration, count: bool) -> Result<Turn
     for worker in &mut workers {
         worker.begin()?;
     }
+    // Nobody reads and writes back a number for it, so it has no part in the run in which the others do.
+    let foreign = args.foreign_us.filter(|_| !count).map(|every| Foreign {
+        lock,
+        urls: servers.urls(),
+        ttl: TTL,
+        time,
+        every: Duration::from_micros(every),
+        folder: folder.path().to_owned(),
+        process: args.processes,
+    });
+    let asking = foreign.clone().map(foreign::start);
     let struck = struck_after(time / 5, args, &servers)?;
     let mut outcomes = Vec::new();
     for worker in workers {
         outcomes.push(worker.outcome()?);
     }
+    let seen = asking.map(foreign::join).transpose()?;
+    if let (Some(foreign), Some(seen)) = (&foreign, &seen) {
+        seen.print(foreign, Duration::from_micros(args.hold_us));
+    }
     // What a waiter held at the end came within the time.
     let seconds = started.elapsed().as_secs_f64().min(time.as_secs_f64());
-    let commands = commands(&servers).saturating_sub(before);
+    let own = seen.as_ref().map_or(0, |seen| seen.commands);
+    let commands = commands(&servers).saturating_sub(before + own);
     drop(struck);
     let overlaps = match count {
-        false => holders::overlaps(folder.path(), args.processes)?,
+        false => holders::overlaps(folder.path(), args.processes + u32::from(foreign.is_some()))?,
         true => lost_counts(folder.path(), args.keys, &outcomes)?,
     };
     Ok(Turn { outcomes, seconds, commands, overlaps })

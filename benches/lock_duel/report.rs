@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::args::{Args, Fault, LockName};
+use crate::judge::Figures;
 use crate::orders::Outcome;
 
 /// One line of JSON.
@@ -66,6 +67,16 @@ impl Report {
             overlaps,
             failures: outcomes.iter().map(|it| it.failures).sum(),
             held_share: round(held_us as f64 / 1e6 / seconds / f64::from(args.keys)),
+        }
+    }
+
+    /// What it is judged by.
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            per_second: self.per_second,
+            fairness: self.fairness,
+            commands_per_acquisition: self.commands_per_acquisition,
+            held_share: self.held_share,
         }
     }
 
