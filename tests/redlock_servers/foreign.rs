@@ -1,5 +1,10 @@
 //! Other clients that use the same keys.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ticket_reservation::locking::LockQueue;
+use tokio::task::JoinHandle;
+
 use super::*;
 
 /// A client of another kind, which knows the wire format and nothing else.
@@ -90,6 +95,77 @@ async fn a_lock_that_was_taken_away_is_neither_extended_nor_released() {
     for server in servers.iter() {
         assert_eq!(send(server, "GET redlock:seat"), "foreign");
     }
+}
+
+/// Callers of one process that want a key again as soon as they have given it back.
+struct Busy {
+    queue: LockQueue,
+    callers: Vec<JoinHandle<()>>,
+    turns: Arc<AtomicU64>,
+    goes_on: Arc<AtomicBool>,
+}
+
+impl Busy {
+    fn start(servers: &RedisServers, callers: usize) -> Self {
+        // A machine that stands still for a while must not end a lease.
+        let queue = LockQueue::builder(Arc::new(open(servers)), TestRuntime::current()).ttl(LONG).build();
+        let (turns, goes_on) = (Arc::<AtomicU64>::default(), Arc::new(AtomicBool::new(true)));
+        let caller = || {
+            let (queue, turns, goes_on) = (queue.clone(), Arc::clone(&turns), Arc::clone(&goes_on));
+            tokio::spawn(async move {
+                while goes_on.load(Ordering::SeqCst) {
+                    let guard = queue.acquire(&key("seat"), LONG).await.expect("a turn");
+                    turns.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    let _ = guard.release().await;
+                }
+            })
+        };
+        let callers = (0..callers).map(|_| caller()).collect();
+        Self { queue, callers, turns, goes_on }
+    }
+
+    fn turns(&self) -> u64 {
+        self.turns.load(Ordering::SeqCst)
+    }
+
+    /// Every caller that waits has its turn yet.
+    async fn stop(self) {
+        self.goes_on.store(false, Ordering::SeqCst);
+        for caller in self.callers {
+            soon("a last turn", caller).await.expect("a caller ends");
+        }
+        assert_eq!(self.queue.shutdown(AT_MOST).await, 0);
+    }
+}
+
+/// How soon is measured by the bench `lock_duel`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_client_gets_its_turn_while_two_processes_never_stop_wanting_the_key() {
+    let servers = servers();
+    let busy = [Busy::start(&servers, 50), Busy::start(&servers, 50)];
+    let lock = open(&servers);
+    eventually("both are at it", async || busy.iter().all(|process| process.turns() > 0)).await;
+    eventually("a foreign client has a majority", async || {
+        let got: Vec<&RedisServer> = servers.iter().filter(|server| foreign_set(server, "seat")).collect();
+        if got.len() < lock.quorum() {
+            got.into_iter().for_each(|server| foreign_delete(server, "seat"));
+            return false;
+        }
+        true
+    })
+    .await;
+    let turns = || busy.iter().map(Busy::turns).sum::<u64>();
+    let before = turns();
+    assert!(is_contended(&lock, "seat").await);
+    assert_eq!(turns(), before, "somebody had the key beside a foreign client");
+    for server in servers.iter().filter(|server| send(server, "GET redlock:seat") == "foreign") {
+        foreign_delete(server, "seat");
+    }
+    for process in busy {
+        process.stop().await;
+    }
+    assert!(lock.shutdown(AT_MOST).await);
 }
 
 #[cfg(feature = "rslock")]
