@@ -96,7 +96,12 @@ struct Operations;
 #[doc = include_str!("../docs/backends/redlock.md")]
 struct RedlockPage;
 
-/// So is that of the PostgreSQL page.
+/// So is that of the SQLite page.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../docs/backends/sqlite.md")]
+struct SqlitePage;
+
+/// And that of the PostgreSQL page.
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../docs/backends/postgres.md")]
 struct PostgresPage;

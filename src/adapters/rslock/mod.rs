@@ -80,7 +80,8 @@
 //!   choose one that is longer than the work. [`redlock`](crate::adapters) extends, and releases nothing by it.
 //! - A reason: which server was out of reach, or refused, and why.
 //! - Speed when a server is frozen or silent: rslock waits for every server, up to its connection's time limits (1 s to
-//!   connect and 500 ms to answer by default), in every call.
+//!   connect and 500 ms to answer by default), in every call. A booking service finds most of its locks too late then, and sells
+//!   without them.
 //! - That whoever is refused met another holder: an attempt that failed by itself, because connections were just made
 //!   again or several split the vote, is answered as contention too while a majority grants other keys.
 //! - That a server which did not answer in time is rid of a lock when it comes back: what is not released by then ends
