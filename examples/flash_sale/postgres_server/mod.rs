@@ -60,6 +60,8 @@ impl PostgresServer {
     /// Stops it at once, as `pg_ctl stop -m immediate` does: it recovers from its log when it starts again.
     pub(crate) fn stop_immediately(&self) -> io::Result<()> {
         if let Some(mut shell) = self.shell().take() {
+            // Waiting would close it, and the shell would take that for the end of everything.
+            let _stdin = shell.stdin.take();
             self.cluster.signal("QUIT")?;
             shell.wait()?;
         }
