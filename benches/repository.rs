@@ -136,34 +136,39 @@ impl Sale {
     }
 }
 
-fn repositories(tokio: &Runtime) -> Vec<(&'static str, Arc<dyn Repository>)> {
-    let mut repositories: Vec<(&'static str, Arc<dyn Repository>)> =
-        vec![("memory", Arc::new(MemoryRepository::new()))];
-    #[cfg(feature = "sqlite")]
-    {
-        use ticket_reservation::adapters::sqlite::SqliteRepository;
-        // Until the process ends.
-        let folder = tempfile::tempdir().expect("a folder").keep();
-        let store = SqliteRepository::builder(folder.join("sale.db")).open().expect("a store");
-        repositories.push(("sqlite", Arc::new(store)));
-    }
-    #[cfg(feature = "postgres")]
-    {
-        use ticket_reservation::adapters::postgres::PostgresRepository;
-        let server = postgres_server::PostgresServer::start(postgres_server::Durability::Durable).expect("a server");
-        let store = tokio.block_on(async {
-            let runtime = Arc::new(TokioRuntime::new(Handle::current()));
-            let store =
-                PostgresRepository::builder(server.url(), runtime).plain_on_loopback().build().expect("an address");
-            store.migrate().await.expect("tables");
-            store
-        });
-        repositories.push(("postgres", Arc::new(store)));
-        // Until the process ends.
-        std::mem::forget(server);
-    }
-    let _ = tokio;
-    repositories
+fn repositories(
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store needs it"))] tokio: &Runtime,
+) -> Vec<(&'static str, Arc<dyn Repository>)> {
+    vec![
+        ("memory", Arc::new(MemoryRepository::new())),
+        #[cfg(feature = "sqlite")]
+        ("sqlite", sqlite()),
+        #[cfg(feature = "postgres")]
+        ("postgres", postgres(tokio)),
+    ]
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite() -> Arc<dyn Repository> {
+    use ticket_reservation::adapters::sqlite::SqliteRepository;
+    // Until the process ends.
+    let folder = tempfile::tempdir().expect("a folder").keep();
+    Arc::new(SqliteRepository::builder(folder.join("sale.db")).open().expect("a store"))
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(tokio: &Runtime) -> Arc<dyn Repository> {
+    use ticket_reservation::adapters::postgres::PostgresRepository;
+    let server = postgres_server::PostgresServer::start(postgres_server::Durability::Durable).expect("a server");
+    let url = server.url();
+    // Until the process ends.
+    std::mem::forget(server);
+    tokio.block_on(async {
+        let runtime = Arc::new(TokioRuntime::new(Handle::current()));
+        let store = PostgresRepository::builder(url, runtime).plain_on_loopback().build().expect("an address");
+        store.migrate().await.expect("tables");
+        Arc::new(store) as Arc<dyn Repository>
+    })
 }
 
 fn repository(criterion: &mut Criterion) {
