@@ -9,6 +9,7 @@ mod postgres_server;
 mod runtime;
 
 use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -18,13 +19,14 @@ use futures_util::future::join_all;
 use postgres_server::{Durability, PostgresServer};
 use runtime::TestRuntime;
 use ticket_reservation::adapters::postgres::{Finding, PostgresError, PostgresRepository, PostgresRepositoryBuilder};
-use ticket_reservation::booking::BookingService;
 use ticket_reservation::domain::{
-    AreaId, CreateEvent, EventId, EventState, Place, PoolId, Record, RecordKey, TicketId, Timestamp,
+    AreaId, EventId, EventState, Place, PoolId, Record, RecordKey, TicketId, TicketState, Timestamp,
 };
 use ticket_reservation::ports::{
-    Availability, Group, GroupOutcome, LoadRequest, Repository, RuntimeExt, StoreError, StoreErrorKind, Write,
+    Availability, Group, GroupOutcome, LoadRequest, Repository, RuntimeExt, StoreError, StoreErrorKind, TicketQuery,
+    Write,
 };
+use tokio::net::TcpListener;
 
 /// One server for all tests of this program. Each has a schema of its own.
 fn server() -> &'static PostgresServer {
@@ -35,6 +37,9 @@ fn server() -> &'static PostgresServer {
     });
     *server.lock().expect("no test fails in here")
 }
+
+/// How long a test may wait for anything.
+const AT_MOST: Duration = Duration::from_secs(30);
 
 /// A repository in a schema of its own, which has no tables yet.
 fn builder(schema: &str) -> PostgresRepositoryBuilder {
@@ -95,7 +100,7 @@ impl Blocker {
         let itself = format!(
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN%\"{schema}\"%pg_sleep%' AND wait_event = 'PgSleep'"
         );
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + AT_MOST;
         while server().psql(&itself).expect("an answer").is_empty() {
             assert!(Instant::now() < deadline, "the row is not locked");
             std::thread::sleep(Duration::from_millis(5));
@@ -123,7 +128,7 @@ async fn is_waited_for(schema: &str) {
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%\"{schema}\".commit_groups%'"
     );
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + AT_MOST;
     while server().psql(&sql).expect("an answer") == "0" {
         assert!(Instant::now() < deadline, "no commit waits");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -248,13 +253,15 @@ async fn a_connection_that_ends_during_a_commit_leaves_its_outcome_unknown() {
     assert_eq!(error.kind(), StoreErrorKind::Unknown, "{}", chain(&error));
 }
 
-/// Its answer would be taken for that of the next call.
+/// The next call would wait for its answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_whose_call_was_dropped_is_not_used_again() {
-    let repository = builder("dropped").pool_size(1).build().expect("an address");
+    // The server does not end the dropped call during this test.
+    let patient = builder("dropped").call_timeout(Duration::from_secs(3_600));
+    let repository = patient.pool_size(1).build().expect("an address");
     repository.migrate().await.expect("tables");
     repository.commit(&event(), &[new_event()]).await.expect("an answer");
-    let blocker = Blocker::start("dropped");
+    let _blocker = Blocker::start("dropped");
     {
         let (groups, event) = ([another_commit()], event());
         let mut commit = repository.commit(&event, &groups);
@@ -262,12 +269,39 @@ async fn a_connection_whose_call_was_dropped_is_not_used_again() {
         let waits = std::pin::pin!(is_waited_for("dropped"));
         assert!(matches!(futures_util::future::select(commit, waits).await, futures_util::future::Either::Right(_)));
     }
-    // The dropped call still waits in the server, and the pool has one connection.
-    let before = Instant::now();
-    let found: Availability = repository.availability(&event()).await.expect("an answer");
+    let event = event();
+    let answer = tokio::time::timeout(AT_MOST, repository.availability(&event)).await;
+    let found: Availability = answer.expect("it waits for the call that was dropped").expect("an answer");
     assert_eq!(found.areas, []);
-    assert!(before.elapsed() < Duration::from_secs(30), "it waited for the call that was dropped");
-    drop(blocker);
+}
+
+/// It accepts connections and says nothing. Nobody waits for that, and it is tried again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_says_nothing_keeps_neither_a_call_nor_the_pool() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("postgresql://a:hunter2@{}/b", listener.local_addr().expect("an address"));
+    let builder = PostgresRepository::builder(url, TestRuntime::current()).plain_on_loopback().pool_size(1);
+    let repository = builder.acquire_timeout(Duration::from_millis(100)).build().expect("an address");
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    let accepting = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok(connection) = listener.accept().await {
+            kept.push(connection);
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let calls = async {
+        // The pool has room for one attempt at a time.
+        while accepted.load(Ordering::SeqCst) < 3 {
+            let error = repository.load(&load_event()).await.expect_err("nobody answers");
+            assert_eq!(error.kind(), StoreErrorKind::Transient);
+        }
+        repository.check().await.expect_err("nobody answers");
+        repository.migrate().await.expect_err("nobody answers");
+    };
+    tokio::time::timeout(AT_MOST, calls).await.expect("it is waited for");
+    accepting.abort();
 }
 
 // ---- the check
@@ -341,40 +375,104 @@ async fn tls_is_verified_with_the_authorities_that_are_trusted() {
     assert!(matches!(unusable, PostgresError::Certificate { .. }));
 }
 
+// ---- names
+
+/// In a language's own order, `a` comes before `B`, and `é` before `z`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_are_compared_byte_by_byte_whatever_the_databases_language() {
+    let language = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'";
+    server().psql(&format!("CREATE DATABASE english {language}")).expect("a database");
+    let url = server().url().replace("/postgres", "/english");
+    let repository = PostgresRepository::builder(url, TestRuntime::current()).plain_on_loopback().build().unwrap();
+    repository.migrate().await.expect("tables");
+    let mut group = new_event();
+    let ids = ["B", "Z", "a", "z", "é"];
+    for id in ids {
+        let place = Place { area: AreaId::new(id).unwrap(), row: 1, number: 1 };
+        let record = Record::Ticket(ticket_reservation::domain::Ticket::available(place));
+        let key = RecordKey::Ticket(TicketId::new(id).unwrap());
+        group.writes.push(Write { key, version: 0, decided_at: Timestamp::from_micros(1), record });
+    }
+    repository.commit(&event(), &[group]).await.expect("an answer");
+    let mut query = TicketQuery { event: event(), area: None, only_available: false, after: None, limit: 2 };
+    let mut listed = Vec::new();
+    loop {
+        let page = repository.tickets(&query).await.expect("a page");
+        let Some((last, ..)) = page.last() else { break };
+        query.after = Some(last.clone());
+        listed.extend(page.into_iter().map(|(id, ..)| id.to_string()));
+    }
+    assert_eq!(listed, ids);
+    let areas = repository.availability(&event()).await.expect("an answer").areas;
+    assert_eq!(areas.iter().map(|area| area.area.as_str()).collect::<Vec<_>>(), ids);
+    let records = ids.map(|id| RecordKey::Ticket(TicketId::new(id).unwrap())).to_vec();
+    let request = LoadRequest { event: event(), records: records.clone(), free_in: vec![AreaId::new("é").unwrap()] };
+    let found = repository.load(&request).await.expect("a snapshot");
+    assert!(records.iter().all(|key| found.get(key).is_some_and(|it| it.version == 1)));
+    assert_eq!(found.free(&AreaId::new("é").unwrap()), Some(&[TicketId::new("é").unwrap()][..]));
+}
+
 // ---- plans
 
-/// The service's own way, on prepared statements that were made when the tables were empty.
+const SEATS: u32 = 20_000;
+
+fn place(n: u32) -> Place {
+    Place { area: AreaId::new(format!("area {}", n % 7)).unwrap(), row: n / 50, number: n }
+}
+
+fn seat(n: u32) -> TicketId {
+    TicketId::new(format!("seat {n:06}")).unwrap()
+}
+
+/// Index entries that were read in a schema. Rows that are gone through and thrown away count, and so do those that are wanted.
+fn index_entries_read(schema: &str) -> i64 {
+    // A connection tells what it has done when it ends, at the latest.
+    let end = format!(
+        "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
+         WHERE application_name = 'ticket-reservation' AND query LIKE '%\"{schema}\"%'"
+    );
+    server().psql(&end).expect("they end");
+    let sql = format!("SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = '{schema}'");
+    server().psql(&sql).expect("an answer").parse().expect("a number")
+}
+
+/// On statements that were prepared when the tables were empty, as those of a service that has made them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_row_that_is_written_or_loaded_is_found_by_its_whole_key() {
-    let repository = Arc::new(builder("plans").pool_size(1).build().expect("an address"));
+    let repository = builder("plans").pool_size(1).build().expect("an address");
     repository.migrate().await.expect("tables");
-    let runtime = TestRuntime::current();
-    let service = BookingService::builder(repository.clone(), runtime.clone()).build().expect("a service");
-    service.create_event(&event(), runtime.operation_id(), CreateEvent::default()).await.expect("an event");
-    let ticket = |n: u32| {
-        let place = Place { area: AreaId::new(format!("area {}", n % 7)).unwrap(), row: n / 50, number: n };
-        (TicketId::new(format!("seat {n:06}")).unwrap(), place)
+    // All of the functions' statements are planned by this, on tables in which nothing is.
+    let hold = |version: u64, seats: std::ops::Range<u32>| {
+        let write = |n: u32| {
+            let reservation = TestRuntime::current().reservation_id();
+            let state = TicketState::Held { reservation, until: Timestamp::from_micros(4_000_000_000_000_000) };
+            let record = Record::Ticket(ticket_reservation::domain::Ticket { place: place(n), state });
+            Write { key: RecordKey::Ticket(seat(n)), version, decided_at: Timestamp::from_micros(1), record }
+        };
+        Group { reads: Vec::new(), writes: seats.map(write).collect() }
     };
-    service.import(&event(), (0..20_000).map(ticket).collect(), vec![]).await.expect("tickets");
-    // Rows that are gone through and thrown away count as read, and those that are found by their key do not.
-    let read = || -> i64 {
-        let sql = "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = 'plans'";
-        server().psql(sql).expect("an answer").parse().expect("a number")
+    let load = |n: u32| LoadRequest {
+        event: event(),
+        records: vec![RecordKey::Event, RecordKey::Ticket(seat(n))],
+        free_in: Vec::new(),
     };
-    // A connection tells what it has done when it ends, at the latest.
-    let end_all = || {
-        let sql = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = 'ticket-reservation' \
-                   AND query LIKE '%plans%'";
-        server().psql(sql).expect("an answer");
+    let committed = async |group: Group| {
+        assert_eq!(repository.commit(&event(), &[group]).await.expect("an answer"), [GroupOutcome::Committed]);
     };
-    end_all();
-    let before = read();
-    const LOADS: i64 = 50;
-    for n in 0..LOADS {
-        let records = vec![RecordKey::Event, RecordKey::Ticket(TicketId::new(format!("seat {:06}", n * 97)).unwrap())];
-        repository.load(&LoadRequest { event: event(), records, free_in: vec![] }).await.expect("a snapshot");
+    committed(new_event()).await;
+    repository.load(&load(0)).await.expect("a snapshot");
+    committed(hold(0, 0..1)).await;
+    committed(hold(1, 0..1)).await;
+    for first in (1..SEATS).step_by(1_000) {
+        committed(hold(0, first..SEATS.min(first + 1_000))).await;
     }
-    end_all();
-    let each = (read() - before) / LOADS;
-    assert!(each < 20, "{each} index entries for each load of two records");
+    // The connection that has all of those plans is still the one.
+    const TIMES: u32 = 40;
+    for n in 0..TIMES {
+        repository.load(&load(1 + n * 97)).await.expect("a snapshot");
+        committed(hold(1, 1 + n * 97..2 + n * 97)).await;
+    }
+    // A few for each seat of the import. Going through the event for each of the others would be ten times as many.
+    let (read, most) = (index_entries_read("plans"), i64::from(SEATS) * 4 + i64::from(TIMES) * 50);
+    assert!(read < most, "{read} index entries were read, and {most} would be many");
 }

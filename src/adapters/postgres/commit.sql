@@ -31,16 +31,9 @@ CREATE FUNCTION {schema}.commit_groups(
 ) RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = {schema}, pg_temp
--- Plans are made once for each connection, perhaps while the tables are empty, and must be good when they are full: every row is
--- found by the whole key. So the event is a column of the rows that are joined, or is compared in a way that no index knows:
--- as one value for all, it would look as if few rows had it, and all of the event's rows would be gone through.
-SET plan_cache_mode = force_generic_plan
-SET random_page_cost = 0.01
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
+-- Every row is found by its whole key. So the event is a column of the rows that are joined, or is compared in a way that no index
+-- knows: as one value for all, it would look as if few rows had it, and all of the event's rows would be gone through.
+{plans}
 AS $$
 DECLARE
     v_version  bigint;
@@ -101,7 +94,7 @@ BEGIN
         -- Nothing is left to be written, and others wait.
         RETURN v_stale;
     END IF;
-    -- Reservations and operations are named across events: another event's are kept as they are until the end.
+    -- Reservations are named across events: another event's are kept as they are until the end.
     IF cardinality(kr_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no) FILTER (WHERE coalesce(x.version, 0) <> k.version), '{}'),
                 coalesce(bool_or(x.event_id <> p_event), false)
@@ -117,6 +110,7 @@ BEGIN
                 WHERE coalesce(x.version, 0) <> k.version AND k.no <> ALL (v_stale);
         END IF;
     END IF;
+    -- So are operations, which never change once they are there.
     IF cardinality(ko_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
             FROM unnest(ko_no, ko_id, ko_version) AS k (no, id, version)

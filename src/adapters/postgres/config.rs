@@ -174,26 +174,33 @@ impl PostgresRepositoryBuilder {
             }
         };
         config.connect_timeout(self.acquire_timeout).application_name("ticket-reservation");
-        let manager = Manager::new(config, tls, Arc::clone(&self.runtime), schema.clone(), self.call_timeout);
+        let manager = Manager::new(
+            config,
+            tls,
+            Arc::clone(&self.runtime),
+            schema.clone(),
+            self.acquire_timeout,
+            self.call_timeout,
+        );
         let builder = bb8::Pool::builder()
             .max_size(self.pool_size)
             .connection_timeout(self.acquire_timeout)
             .idle_timeout(Some(self.idle_timeout))
             .max_lifetime(Some(self.max_lifetime));
         let pool = Pool::new(builder, manager);
-        Ok(PostgresRepository::over(pool, schema, self.runtime, self.call_timeout))
+        Ok(PostgresRepository::over(pool, schema, self.runtime))
     }
 }
 
 fn parse(url: &str, plain: Plain) -> Result<Config, PostgresError> {
-    let mode = sslmode(url);
-    match (mode.as_deref(), plain) {
-        (None | Some("require" | "verify-ca" | "verify-full"), Plain::Never) | (None | Some("disable"), _) => {}
-        (Some(_), Plain::OnLoopback | Plain::Everywhere) => {}
-        (Some(mode), Plain::Never) => return Err(weak(mode)),
-    }
-    if let (Some(mode @ "disable"), Plain::Never) = (mode.as_deref(), plain) {
-        return Err(weak(mode));
+    let asks_for_tls = |mode: &str| ["require", "verify-ca", "verify-full"].contains(&mode);
+    match (sslmode(url), plain) {
+        (Some(mode), Plain::Never) if !asks_for_tls(&mode) => return Err(weak(mode)),
+        (Some(mode), Plain::OnLoopback | Plain::Everywhere) if asks_for_tls(&mode) => {
+            let why = format!("it asks for TLS (sslmode={mode}), and the builder was told to connect without");
+            return Err(PostgresError::Config { why });
+        }
+        _ => {}
     }
     // The driver knows no mode but `require` that is safe, and verifies all of them alike.
     let known = url.replace("sslmode=verify-ca", "sslmode=require").replace("sslmode=verify-full", "sslmode=require");
@@ -217,8 +224,8 @@ fn parse(url: &str, plain: Plain) -> Result<Config, PostgresError> {
     Ok(config)
 }
 
-fn weak(mode: &str) -> PostgresError {
-    PostgresError::WeakTls { mode: mode.to_owned(), call: "plain_on_loopback() or danger_plain_connections" }
+fn weak(mode: String) -> PostgresError {
+    PostgresError::WeakTls { mode, call: "plain_on_loopback() or danger_plain_connections" }
 }
 
 /// What a connection string says about TLS, in either of its two forms.
@@ -262,6 +269,15 @@ mod tests {
         }
         for mode in ["require", "verify-ca", "verify-full"] {
             parse(&format!("postgresql://a@b/c?sslmode={mode}"), Plain::Never).unwrap();
+        }
+    }
+
+    #[test]
+    fn tls_that_is_asked_for_is_not_left_out_in_silence() {
+        for plain in [Plain::OnLoopback, Plain::Everywhere] {
+            let refused = parse("host=localhost user=a sslmode=verify-full", plain).unwrap_err();
+            assert!(refused.to_string().contains("sslmode=verify-full"), "{refused}");
+            parse("host=localhost user=a sslmode=disable", plain).unwrap();
         }
     }
 

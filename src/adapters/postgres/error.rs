@@ -140,6 +140,15 @@ impl Fault {
         }
     }
 
+    /// Of a look at the server that is no call of the port.
+    pub(super) fn of_opening(self) -> PostgresError {
+        match self {
+            Self::Connection(error) => error,
+            Self::Postgres(error) => error.into(),
+            Self::TimedOut | Self::RaceLost | Self::Content { .. } | Self::Alarm { .. } => PostgresError::TimedOut,
+        }
+    }
+
     /// Of a call that was to change something.
     pub(super) fn of_write(self) -> StoreError {
         match self.kind() {
@@ -188,13 +197,7 @@ fn kind_of_server(error: &DbError) -> StoreErrorKind {
         return StoreErrorKind::Unknown;
     }
     let passes = matches!(class, "08" | "40" | "53")
-        || [
-            SqlState::LOCK_NOT_AVAILABLE,
-            SqlState::QUERY_CANCELED,
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            SqlState::ADMIN_SHUTDOWN,
-        ]
-        .contains(code);
+        || [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::READ_ONLY_SQL_TRANSACTION].contains(code);
     if passes { StoreErrorKind::Transient } else { StoreErrorKind::Permanent }
 }
 

@@ -10,13 +10,7 @@ CREATE FUNCTION {schema}.load_records(
 LANGUAGE plpgsql STABLE
 SET search_path = {schema}, pg_temp
 -- As in commit_groups(): plans that are good for tables of any size.
-SET plan_cache_mode = force_generic_plan
-SET random_page_cost = 0.01
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
+{plans}
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -60,12 +60,14 @@ mod arguments;
 mod check;
 mod config;
 mod error;
+mod failures;
 mod load;
 mod pool;
 mod queries;
 mod repository;
 mod rows;
 mod schema;
+mod settings;
 mod tls;
 
 pub use check::{CLOCK_OFFSET_MAX, Finding};

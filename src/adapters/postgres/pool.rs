@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bb8::{ManageConnection, PooledConnection, RunError};
-use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Fault, PostgresError};
+use super::failures::Failures;
 use super::schema::Schema;
+use super::settings;
 use crate::ports::Runtime;
 
 /// The pool. Whoever waits for a connection learns why there is none, which bb8 does not tell.
@@ -22,24 +23,19 @@ use crate::ports::Runtime;
 pub(super) struct Pool {
     connections: bb8::Pool<Manager>,
     failures: Arc<Failures>,
+    call_timeout: Duration,
 }
 
 impl Pool {
     pub(super) fn new(builder: bb8::Builder<Manager>, manager: Manager) -> Self {
-        let failures = Arc::clone(&manager.failures);
+        let (failures, call_timeout) = (Arc::clone(&manager.failures), manager.call_timeout);
         // Whoever waits is told, and tries again by itself.
-        Self { connections: builder.retry_connection(false).build_unchecked(manager), failures }
+        Self { connections: builder.retry_connection(false).build_unchecked(manager), failures, call_timeout }
     }
 }
 
 /// A connection that was used so lately is taken for good: if it is not, that shows at once.
 const TRUSTED_FOR: Duration = Duration::from_secs(30);
-
-/// What each connection is told first. Lists, too, are read by an index, whenever their plan was made.
-const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; SET random_page_cost = 0.01; \
-    SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-    SET jit = off; SET client_encoding = 'UTF8'; \
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// Makes connections.
 pub(super) struct Manager {
@@ -47,6 +43,7 @@ pub(super) struct Manager {
     tls: Option<MakeRustlsConnect>,
     runtime: Arc<dyn Runtime>,
     schema: Schema,
+    connect_timeout: Duration,
     call_timeout: Duration,
     failures: Arc<Failures>,
 }
@@ -57,9 +54,10 @@ impl Manager {
         tls: Option<MakeRustlsConnect>,
         runtime: Arc<dyn Runtime>,
         schema: Schema,
+        connect_timeout: Duration,
         call_timeout: Duration,
     ) -> Self {
-        Self { config, tls, runtime, schema, call_timeout, failures: Arc::default() }
+        Self { config, tls, runtime, schema, connect_timeout, call_timeout, failures: Arc::default() }
     }
 
     /// Connects; the connection's own task runs on the host's runtime.
@@ -77,15 +75,10 @@ impl Manager {
             }
         }
     }
-}
 
-impl Manager {
     async fn connection(&self) -> Result<Connection, PostgresError> {
         let client = self.client().await?;
-        let timeout = self.call_timeout.as_millis();
-        // Host and server give up at the same time, and no lock is waited for beyond that.
-        let timeouts = format!("SET statement_timeout = {timeout}; SET lock_timeout = {timeout}");
-        client.batch_execute(&format!("{SETTINGS}; {timeouts}")).await?;
+        client.batch_execute(&settings::of_connection(self.call_timeout)).await?;
         Ok(Connection {
             client,
             schema: self.schema.clone(),
@@ -101,7 +94,9 @@ impl ManageConnection for Manager {
     type Error = PostgresError;
 
     async fn connect(&self) -> Result<Connection, PostgresError> {
-        let connected = self.connection().await;
+        // A server that says nothing must not keep the pool from trying again.
+        let connected = ::tokio::time::timeout(self.connect_timeout, self.connection()).await;
+        let connected = connected.unwrap_or(Err(PostgresError::TimedOut));
         if let Err(error) = &connected {
             self.failures.add(error.clone());
         }
@@ -115,7 +110,10 @@ impl ManageConnection for Manager {
         if connection.used_at.elapsed() < TRUSTED_FOR {
             return Ok(());
         }
+        // Whoever waits for this may go.
+        connection.is_in_use = true;
         connection.client.simple_query("").await?;
+        connection.is_in_use = false;
         connection.used_at = Instant::now();
         Ok(())
     }
@@ -152,10 +150,6 @@ impl Connection {
         self.statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
-
-    async fn run(&mut self, script: &str) -> Result<(), tokio_postgres::Error> {
-        self.client.batch_execute(script).await
-    }
 }
 
 impl fmt::Debug for Connection {
@@ -165,52 +159,6 @@ impl fmt::Debug for Connection {
 }
 
 type Parameters<'p> = &'p [&'p (dyn ToSql + Sync)];
-
-/// Why connections could not be made.
-#[derive(Debug, Default)]
-struct Failures(Mutex<LastFailure>);
-
-#[derive(Debug, Default)]
-struct LastFailure {
-    count: u64,
-    error: Option<PostgresError>,
-    listeners: Vec<oneshot::Sender<()>>,
-}
-
-impl Failures {
-    fn state(&self) -> MutexGuard<'_, LastFailure> {
-        // Nothing under this lock can leave it half-done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, error: PostgresError) {
-        let listeners = {
-            let mut state = self.state();
-            state.count += 1;
-            state.error = Some(error);
-            std::mem::take(&mut state.listeners)
-        };
-        for listener in listeners {
-            // Whoever listened may have a connection by now.
-            let _ = listener.send(());
-        }
-    }
-
-    /// How many there have been, and word of the next one.
-    fn listen(&self) -> (u64, oneshot::Receiver<()>) {
-        let (sender, receiver) = oneshot::channel();
-        let mut state = self.state();
-        state.listeners.retain(|listener| !listener.is_canceled());
-        state.listeners.push(sender);
-        (state.count, receiver)
-    }
-
-    /// The last one, if it came after so many.
-    fn after(&self, count: u64) -> Option<PostgresError> {
-        let state = self.state();
-        state.error.clone().filter(|_| state.count > count)
-    }
-}
 
 /// Takes a connection from the pool. What fails here has sent nothing.
 async fn take(pool: &Pool) -> Result<PooledConnection<'_, Manager>, PostgresError> {
@@ -232,16 +180,11 @@ async fn take(pool: &Pool) -> Result<PooledConnection<'_, Manager>, PostgresErro
     }
 }
 
-/// Runs one statement in one round trip, once it is prepared, and waits for its answer for so long.
-pub(super) async fn query(
-    pool: &Pool,
-    timeout: Duration,
-    sql: &str,
-    parameters: Parameters<'_>,
-) -> Result<Vec<Row>, Fault> {
+/// Runs one statement in one round trip, once it is prepared, and waits for its answer as long as a call may.
+pub(super) async fn query(pool: &Pool, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Fault> {
     let mut connection = take(pool).await?;
     connection.is_in_use = true;
-    let statement = match within(timeout, connection.statement(sql)).await {
+    let statement = match within(pool.call_timeout, connection.statement(sql)).await {
         Some(Ok(statement)) => statement,
         Some(Err(error)) => {
             connection.is_in_use = !is_orderly(&error);
@@ -249,7 +192,7 @@ pub(super) async fn query(
         }
         None => return Err(PostgresError::TimedOut.into()),
     };
-    match within(timeout, connection.client.query(&statement, parameters)).await {
+    match within(pool.call_timeout, connection.client.query(&statement, parameters)).await {
         Some(Ok(rows)) => {
             connection.is_in_use = false;
             connection.used_at = Instant::now();
@@ -263,11 +206,16 @@ pub(super) async fn query(
     }
 }
 
-/// Runs several statements as one transaction, without a time limit of the host's.
-pub(super) async fn run(pool: &Pool, script: &str) -> Result<(), PostgresError> {
+/// The same of what only reads, and is no call of the port.
+pub(super) async fn read(pool: &Pool, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, PostgresError> {
+    query(pool, sql, parameters).await.map_err(Fault::of_opening)
+}
+
+/// Runs several statements, and waits for them so long.
+pub(super) async fn run(pool: &Pool, script: &str, timeout: Duration) -> Result<(), PostgresError> {
     let mut connection = take(pool).await?;
     connection.is_in_use = true;
-    connection.run(script).await?;
+    within(timeout, connection.client.batch_execute(script)).await.ok_or(PostgresError::TimedOut)??;
     connection.is_in_use = false;
     Ok(())
 }
@@ -277,18 +225,7 @@ fn is_orderly(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|error| error.severity() == "ERROR")
 }
 
-/// No answer, when the time is over before.
+/// No answer, when the time is over before. The server gives up after that time by itself, and says so a little later.
 async fn within<T>(timeout: Duration, answer: impl Future<Output = T>) -> Option<T> {
-    // The server gives up after this time by itself, and says so.
     ::tokio::time::timeout(timeout + Duration::from_millis(500), answer).await.ok()
-}
-
-/// Reads outside of the repository's own calls.
-pub(super) async fn read(pool: &Pool, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, PostgresError> {
-    let mut connection = take(pool).await?;
-    connection.is_in_use = true;
-    let statement = connection.statement(sql).await?;
-    let rows = connection.client.query(&statement, parameters).await?;
-    connection.is_in_use = false;
-    Ok(rows)
 }

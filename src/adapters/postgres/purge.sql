@@ -6,13 +6,7 @@ CREATE FUNCTION {schema}.purge_step(
 )
 LANGUAGE plpgsql
 SET search_path = {schema}, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET random_page_cost = 0.01
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
+{plans}
 AS $$
 DECLARE
     -- Times end where the numbers do.

@@ -35,7 +35,6 @@ pub struct PostgresRepository {
     pool: Pool,
     schema: Schema,
     runtime: Arc<dyn Runtime>,
-    call_timeout: Duration,
     commit: Arc<str>,
     /// The last event, in order of the ids, that a purge step is done with. Empty before the first one.
     purged_last: Arc<Mutex<String>>,
@@ -48,9 +47,9 @@ impl PostgresRepository {
         PostgresRepositoryBuilder::new(url.into(), runtime)
     }
 
-    pub(super) fn over(pool: Pool, schema: Schema, runtime: Arc<dyn Runtime>, call_timeout: Duration) -> Self {
+    pub(super) fn over(pool: Pool, schema: Schema, runtime: Arc<dyn Runtime>) -> Self {
         let commit = Arc::from(commit_sql());
-        Self { pool, schema, runtime, call_timeout, commit, purged_last: Arc::default() }
+        Self { pool, schema, runtime, commit, purged_last: Arc::default() }
     }
 
     /// Makes the schema and its tables, if there are none. Many instances may do this at once.
@@ -102,7 +101,7 @@ impl PostgresRepository {
     }
 
     async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
-        pool::query(&self.pool, self.call_timeout, sql, parameters).await
+        pool::query(&self.pool, sql, parameters).await
     }
 
     async fn try_commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, Fault> {

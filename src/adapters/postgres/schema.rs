@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use super::error::PostgresError;
 use super::pool::{self, Pool};
+use super::settings;
 
 /// The schema's version as this version of the crate knows it.
 ///
@@ -22,6 +25,9 @@ const NAME_BYTES_MAX: usize = 63;
 
 /// The advisory lock that is held while tables are made: the first bytes of the crate's name.
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"ticket-r");
+
+/// How long making the tables may take, waiting for others who do included.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The name of the schema, as it stands in statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +55,7 @@ impl Schema {
 
     /// What makes everything.
     pub(super) fn sql(&self) -> String {
-        self.in_sql(SQL)
+        self.in_sql(SQL).replace("{plans}", &settings::of_function())
     }
 
     /// Makes the tables if there are none. Of several who begin at once, the first one does, and the others wait.
@@ -59,13 +65,14 @@ impl Schema {
             known => return known,
         }
         self.check_encoding(pool).await?;
-        // One script is one transaction. Who comes second finds the table, and its script ends there with an error of its own.
+        // Who comes second finds the table, and its transaction ends there with an error of its own.
+        let timeout = MIGRATION_TIMEOUT.as_millis();
         let script = format!(
-            "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '10min'; \
-             SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); {}",
+            "BEGIN; SET LOCAL statement_timeout = {timeout}; SET LOCAL lock_timeout = {timeout}; \
+             SELECT pg_advisory_xact_lock({MIGRATION_LOCK}); {}; COMMIT",
             self.sql()
         );
-        match pool::run(pool, &format!("BEGIN; {script}; COMMIT")).await {
+        match pool::run(pool, &script, MIGRATION_TIMEOUT).await {
             Ok(()) => {}
             Err(error) => {
                 // Its transaction is still open there, and the connection is not used again.
