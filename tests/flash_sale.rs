@@ -4,7 +4,7 @@ mod flash_sale_support;
 
 use std::process::Stdio;
 
-use flash_sale_support::{command, flash_sale, run, sale};
+use flash_sale_support::{command, flash_sale, number, run, sale};
 use serde_json::Value;
 
 /// Small enough for a debug build, large enough that places run out.
@@ -43,10 +43,6 @@ const FIELDS: [&str; 30] = [
     "lock_acquisitions",
     "audit",
 ];
-
-fn number(report: &Value, field: &str) -> u64 {
-    report[field].as_u64().unwrap_or_else(|| panic!("{field} is {}", report[field]))
-}
 
 #[test]
 fn a_memory_store_sells_from_one_process() {

@@ -10,10 +10,10 @@ mod redis_servers;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 
-use flash_sale_support::{Run, command, flash_sale, run_sale};
-use on_redis::{LOCKS, eventually, locks_taken, number, report, small, with_redis, words};
+use flash_sale_support::running::Running;
+use flash_sale_support::{Run, command, eventually, flash_sale, number, report, run_sale, words};
+use on_redis::{LOCKS, locks_taken, small, with_redis};
 use redis_servers::RedisServers;
 
 #[test]
@@ -87,12 +87,11 @@ fn a_majority_that_dies_during_the_sale_stops_nobody() {
         let servers = RedisServers::start(3).expect("servers");
         let line =
             format!("--processes 3 --buyers 600 --concurrency 30 --pay-ms 20 --lock {lock} --lock-policy ticket");
-        let mut sale = command([words(&line), words("--json"), with_redis(&servers.urls())].concat());
-        let sale = sale.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let sale = Running::start(command([words(&line), words("--json"), with_redis(&servers.urls())].concat()));
         eventually("locks are taken", || locks_taken(&servers[0]) > 20);
         servers[0].kill();
         servers[1].kill();
-        let report = report(&Run::from(sale.wait_with_output().expect("it ends")));
+        let report = report(&sale.wait());
         assert!(number(&report, "bookings") > 100, "{report}");
     }
 }
@@ -234,28 +233,10 @@ mod left_behind {
         assert!(files(folder).is_empty(), "temporary files: {:?}", files(folder));
     }
 
-    /// Killed when a test ends, if it has not ended by then.
-    struct Sale(Option<Child>);
-
-    impl Sale {
-        fn start(folder: &Path, line: &str) -> Self {
-            let mut command = command(words(line));
-            command.env("TMPDIR", folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            Self(Some(command.spawn().expect("it runs")))
-        }
-
-        fn wait(mut self) -> Run {
-            Run::from(self.0.take().expect("a sale").wait_with_output().expect("it ends"))
-        }
-    }
-
-    impl Drop for Sale {
-        fn drop(&mut self) {
-            if let Some(mut child) = self.0.take() {
-                child.kill().expect("SIGKILL");
-                child.wait().expect("its end");
-            }
-        }
+    fn start(folder: &Path, line: &str) -> Running {
+        let mut command = command(words(line));
+        command.env("TMPDIR", folder);
+        Running::start(command)
     }
 
     #[test]
@@ -264,7 +245,7 @@ mod left_behind {
             let folder = tempfile::tempdir().expect("a folder");
             // Long enough to be seen.
             let line = format!("--processes 2 --buyers 60 --pay-ms 300 --lock {lock} --lock-policy event --json");
-            let sale = Sale::start(folder.path(), &line);
+            let sale = start(folder.path(), &line);
             eventually("three servers run", || count(folder.path(), "redis-server") == 3);
             report(&sale.wait());
             assert_nothing_is_left(folder.path());
@@ -278,7 +259,7 @@ mod left_behind {
             let elsewhere = tempfile::tempdir().expect("a folder");
             let file = elsewhere.path().join("store.db");
             fs::write(&file, [7; 4_096]).expect("a file");
-            let run = Sale::start(folder.path(), &format!("{} --store-url {}", small(lock), file.display())).wait();
+            let run = start(folder.path(), &format!("{} --store-url {}", small(lock), file.display())).wait();
             assert_eq!(run.code, Some(1), "{run:?}");
             assert_nothing_is_left(folder.path());
         }
@@ -290,7 +271,7 @@ mod left_behind {
             let folder = tempfile::tempdir().expect("a folder");
             // Nobody who takes this long to pay is through before the sale is killed.
             let line = format!("--processes 3 --buyers 3000 --pay-ms 60000 --lock {lock} --lock-policy event");
-            let sale = Sale::start(folder.path(), &line);
+            let sale = start(folder.path(), &line);
             eventually("workers and servers run", || {
                 count(folder.path(), "flash_sale") == 4 && count(folder.path(), "redis-server") == 3
             });

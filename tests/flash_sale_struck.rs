@@ -10,49 +10,23 @@ mod redis_servers;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use flash_sale_support::{Run, command};
-use on_redis::{LOCKS, eventually, locks_taken, number, report, with_redis, words};
+use flash_sale_support::running::Running;
+use flash_sale_support::{command, eventually, number, report, words};
+use on_redis::{LOCKS, locks_taken, with_redis};
 use redis_servers::{RedisServer, RedisServers, SilentServer};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
-/// Killed when a test ends, if it has not ended by then.
-struct Sale(Option<Child>);
-
-impl Sale {
-    fn start(line: &str, servers: &RedisServers) -> Self {
-        let mut command = command([words(line), words("--json"), with_redis(&servers.urls())].concat());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        Self(Some(child.expect("it runs")))
-    }
-
-    /// Its workers, whether they sell or stand still.
-    fn workers(&self) -> Vec<Pid> {
-        let parent = self.0.as_ref().expect("a sale").id();
-        let processes = fs::read_dir("/proc").expect("the processes").flatten();
-        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| stat(*pid).is_some_and(|(_, of)| of == parent)).filter_map(Pid::from_raw).collect()
-    }
-
-    fn is_over(&mut self) -> bool {
-        self.0.as_mut().expect("a sale").try_wait().expect("its state").is_some()
-    }
-
-    fn report(mut self) -> Value {
-        report(&Run::from(self.0.take().expect("a sale").wait_with_output().expect("it ends")))
-    }
+fn start(line: &str, servers: &RedisServers) -> Running {
+    Running::start(command([words(line), words("--json"), with_redis(&servers.urls())].concat()))
 }
 
-impl Drop for Sale {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            child.kill().expect("SIGKILL");
-            child.wait().expect("its end");
-        }
-    }
+/// A sale's workers, whether they sell or stand still.
+fn workers(sale: &Running) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").expect("the processes").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| stat(*pid).is_some_and(|(_, of)| of == sale.id())).filter_map(Pid::from_raw).collect()
 }
 
 /// A process's state and its parent.
@@ -80,10 +54,10 @@ fn holders(server: &RedisServer) -> BTreeMap<String, String> {
 
 /// Stops a worker that has a lock, and says which lock, and its value. Whoever runs gives its lock back within a small part of
 /// this time.
-fn stop_a_holder(sale: &mut Sale, servers: &RedisServers) -> (Pid, String, String) {
+fn stop_a_holder(sale: &mut Running, servers: &RedisServers) -> (Pid, String, String) {
     const LONG_FOR_A_LOCK: Duration = Duration::from_millis(500);
     loop {
-        for worker in sale.workers() {
+        for worker in workers(sale) {
             stop(worker);
             let (stopped, mut held) = (Instant::now(), holders(&servers[0]));
             while stopped.elapsed() < LONG_FOR_A_LOCK && !held.is_empty() {
@@ -113,13 +87,13 @@ fn a_worker_that_stands_still_past_its_lock_sells_nothing_twice() {
         // Nobody sells without the one lock of the event.
         let line =
             format!("--processes 3 --buyers 900 --concurrency 50 --pay-ms 200 --lock {lock} --lock-policy event");
-        let mut sale = Sale::start(&line, &servers);
+        let mut sale = start(&line, &servers);
         eventually("locks are taken", || locks_taken(&servers[0]) > 20);
         let (worker, key, value) = stop_a_holder(&mut sale, &servers);
         eventually("its lock ends", || holders(&servers[0]).get(&key) != Some(&value));
         eventually("another one takes over", || holders(&servers[0]).get(&key).is_some_and(|it| *it != value));
         go_on(worker);
-        let report = sale.report();
+        let report = report(&sale.wait());
         assert_eq!(number(&report, "killed"), 0, "{report}");
         assert!(number(&report, "bookings") > 100, "{report}");
         no_lock_is_left(servers.iter());
@@ -151,7 +125,7 @@ fn a_server_that_fails_in_the_middle_of_a_sale_stops_nobody() {
             let servers = RedisServers::start(3).expect("servers");
             let line =
                 format!("--processes 3 --buyers 1000 --concurrency 50 --pay-ms 200 --lock {lock} --lock-policy ticket");
-            let mut sale = Sale::start(&line, &servers);
+            let mut sale = start(&line, &servers);
             eventually("locks are taken", || locks_taken(&servers[1]) > 20);
             let struck = &servers[2];
             let mut silent = None;
@@ -172,7 +146,7 @@ fn a_server_that_fails_in_the_middle_of_a_sale_stops_nobody() {
             if matches!(fault, Fault::Stopped) {
                 struck.resume().expect("it goes on");
             }
-            let report = sale.report();
+            let report = report(&sale.wait());
             let has_locked = *lock == "rslock" || number(&report, "lock_acquisitions") > 0;
             assert!(has_locked && number(&report, "bookings") > 100, "{fault:?}: {report}");
             no_lock_is_left(&servers[..2]);

@@ -6,13 +6,9 @@ mod flash_sale_support;
 use std::fs;
 use std::path::Path;
 
-use flash_sale_support::{flash_sale, run_sale};
+use flash_sale_support::{flash_sale, number, run_sale};
 use serde_json::Value;
 use ticket_reservation::adapters::sqlite::rusqlite::Connection;
-
-fn number(report: &Value, field: &str) -> u64 {
-    report[field].as_u64().unwrap_or_else(|| panic!("{field} is {}", report[field]))
-}
 
 // ---- killed workers
 

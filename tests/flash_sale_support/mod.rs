@@ -4,12 +4,14 @@
 
 #[cfg(feature = "sqlite")]
 pub(crate) mod kept;
+pub(crate) mod running;
 
 use std::env::{self, consts::EXE_SUFFIX};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -54,6 +56,32 @@ pub(crate) fn run_sale(line: &str) -> (Value, Run) {
         assert_eq!(report[count], 0, "{line}\n{}", run.stderr);
     }
     (report, run)
+}
+
+/// A number of a report.
+pub(crate) fn number(report: &Value, field: &str) -> u64 {
+    report[field].as_u64().unwrap_or_else(|| panic!("{field} is {}", report[field]))
+}
+
+/// Waits until it is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(ToOwned::to_owned).collect()
+}
+
+/// What a sale reports that has passed its audit.
+pub(crate) fn report(run: &Run) -> Value {
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(report["audit"], "passed", "{run:?}");
+    report
 }
 
 impl From<Output> for Run {

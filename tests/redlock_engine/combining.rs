@@ -5,7 +5,7 @@ use ticket_reservation::ports::Lock;
 use crate::common::scripted_redis::{Servers, give_back, keys};
 use crate::common::sim::{poll_once, simulate};
 use crate::common::world::{millis, seconds};
-use crate::{TTL, leases, retry_after, start_taking, take};
+use crate::{TTL, leases, retry_after, start_taking, take, warm_up};
 
 #[test]
 fn those_who_ask_while_others_are_asked_for_come_in_one_request() {
@@ -60,9 +60,7 @@ fn who_asks_alone_is_not_kept_waiting_for_others() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         let before = servers.all[0].counts().requests;
         let names = keys(&["seat"]);
         let mut taking = Box::pin(lock.try_acquire(&names, TTL));

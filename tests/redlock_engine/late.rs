@@ -7,7 +7,7 @@ use ticket_reservation::ports::{Lock, Released};
 use crate::common::scripted_redis::{Connecting, Fault, Servers, give_back, keys};
 use crate::common::sim::{poll_once, simulate};
 use crate::common::world::{millis, seconds};
-use crate::{TTL, leases, no_quorum, retry_after, start_taking, take};
+use crate::{TTL, leases, no_quorum, retry_after, start_taking, take, warm_up};
 
 #[test]
 fn what_is_granted_late_to_a_holder_is_kept() {
@@ -29,9 +29,7 @@ fn what_is_granted_after_it_timed_out_is_kept_by_a_holder_too() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         servers.all[2].freeze();
         let held = take(&lock, &["seat"]).await;
         sim.sleep_for(seconds(1)).await;
@@ -88,9 +86,7 @@ fn what_is_granted_after_it_was_released_is_given_back() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         servers.all[2].freeze();
         let held = take(&lock, &["seat"]).await;
         // The node is found to be silent, and left alone: the release does not reach it.
@@ -137,9 +133,7 @@ fn what_is_sent_again_after_it_was_released_is_given_back() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         let slow = &servers.all[2];
         slow.delay_ms(50);
         let held = take(&lock, &["seat"]).await;
@@ -275,9 +269,7 @@ fn a_lease_of_several_keys_that_is_released_in_part_is_cleaned_up_in_part() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         servers.all[2].freeze();
         let mut held = leases(lock.try_acquire(&keys(&["a", "b"]), TTL).await);
         sim.sleep_for(millis(300)).await;
@@ -290,9 +282,7 @@ fn a_lease_of_several_keys_that_is_released_in_part_is_cleaned_up_in_part() {
         sim.sleep_for(seconds(1)).await;
         // The node comes back with the next that is asked of it.
         let _ = lock.release(Vec::new()).await;
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         give_back(&lock, kept).await;
         servers.assert_nothing_left(&lock).await;
     });

@@ -18,7 +18,7 @@ mod validity;
 
 use std::time::Duration;
 
-use common::scripted_redis::keys;
+use common::scripted_redis::{give_back, keys};
 use common::sim::{Sim, Started};
 use ticket_reservation::adapters::redlock::{Acquisition, NodeReport, Redlock, RedlockError, Vote};
 use ticket_reservation::ports::{Attempt, Lease};
@@ -56,6 +56,13 @@ fn votes(reports: &[NodeReport]) -> Vec<Vote> {
 
 async fn take(lock: &Redlock, names: &[&str]) -> Vec<Lease> {
     leases(lock.try_acquire(&keys(names), TTL).await)
+}
+
+/// Connects all nodes.
+async fn warm_up(sim: &Sim, lock: &Redlock) {
+    let warm = take(lock, &["warm"]).await;
+    give_back(lock, warm).await;
+    sim.idle().await;
 }
 
 /// Tries to acquire in the background.

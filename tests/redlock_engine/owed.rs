@@ -8,7 +8,7 @@ use ticket_reservation::ports::{Attempt, Extended, Lease, Lock, LockKey};
 use crate::common::scripted_redis::{Connecting, Fault, Redis, Servers, give_back, keys};
 use crate::common::sim::{Sim, poll_once, simulate};
 use crate::common::world::{millis, seconds};
-use crate::{TTL, retry_after, take};
+use crate::{TTL, retry_after, take, warm_up};
 
 /// From now on nobody can connect to it; it forgets nothing.
 fn cut_off(redis: &Redis) {
@@ -55,9 +55,7 @@ fn what_a_node_that_stood_still_past_the_ttl_sets_in_vain_is_deleted() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         let [a, b, c] = &servers.all[..] else { unreachable!() };
         [a, b].into_iter().for_each(|redis| redis.taken_by_another("seat", seconds(60)));
         c.freeze();
@@ -73,9 +71,7 @@ fn what_is_held_while_a_node_stands_still_and_released_before_it_goes_on_does_no
         simulate(async |sim| {
             let servers = Servers::new(&sim, 3);
             let lock = servers.redlock();
-            let warm = take(&lock, &["warm"]).await;
-            give_back(&lock, warm).await;
-            sim.idle().await;
+            warm_up(&sim, &lock).await;
             servers.all[2].freeze();
             let mut held = take(&lock, &["seat", "beside"]).await;
             for _ in 0..extensions {
@@ -174,9 +170,7 @@ fn what_is_held_is_not_taken_from_a_node_that_never_said_that_it_granted_it() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         let node = &servers.all[2];
         node.faults([Fault::LostAfter]).connecting(Connecting::Fails);
         let held = take(&lock, &["seat"]).await;

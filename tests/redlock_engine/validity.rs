@@ -8,7 +8,7 @@ use ticket_reservation::ports::{Clock, Extended, Lock};
 use crate::common::scripted_redis::{Servers, give_back, keys};
 use crate::common::sim::{Sim, poll_once, simulate};
 use crate::common::world::{millis, seconds};
-use crate::{TTL, leases, start_taking, take};
+use crate::{TTL, leases, start_taking, take, warm_up};
 
 fn at(start: Instant, since: Duration) -> Instant {
     start + since
@@ -71,9 +71,7 @@ fn a_majority_that_answers_when_nothing_of_the_ttl_is_left_grants_nothing() {
     simulate(async |sim| {
         let servers = Servers::new(&sim, 3);
         let lock = servers.redlock();
-        let warm = take(&lock, &["warm"]).await;
-        give_back(&lock, warm).await;
-        sim.idle().await;
+        warm_up(&sim, &lock).await;
         servers.delays_ms([5, 5, 20]);
         let (keys, ttl) = (keys(&["seat"]), millis(100));
         let mut taking = Box::pin(lock.try_acquire(&keys, ttl));

@@ -2,12 +2,15 @@
 //! each of a seat of its own in a group of its own.
 //!
 //! `cargo bench --features sqlite,postgres --bench repository`: those that are compiled in. PostgreSQL is a private server that
-//! writes to the disk what it acknowledges, as SQLite does.
+//! writes to the disk what it acknowledges, as SQLite does; beside it, the same rows by `SELECT … FOR UPDATE` in a transaction for
+//! each hold.
 
 #[cfg(feature = "postgres")]
-#[path = "../examples/flash_sale/postgres_server/mod.rs"]
+mod for_update;
+#[cfg(feature = "postgres")]
+#[path = "../../examples/flash_sale/postgres_server/mod.rs"]
 mod postgres_server;
-#[path = "../examples/flash_sale/runtime.rs"]
+#[path = "../../examples/flash_sale/runtime.rs"]
 mod runtime;
 
 use std::sync::Arc;
@@ -137,14 +140,16 @@ impl Sale {
 }
 
 fn repositories(
-    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store needs it"))] tokio: &Runtime,
+    tokio: &Runtime,
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store has one"))] postgres_url: &str,
 ) -> Vec<(&'static str, Arc<dyn Repository>)> {
+    let _inside = tokio.enter();
     vec![
         ("memory", Arc::new(MemoryRepository::new())),
         #[cfg(feature = "sqlite")]
         ("sqlite", sqlite()),
         #[cfg(feature = "postgres")]
-        ("postgres", postgres(tokio)),
+        ("postgres", tokio.block_on(postgres(postgres_url))),
     ]
 }
 
@@ -157,25 +162,25 @@ fn sqlite() -> Arc<dyn Repository> {
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(tokio: &Runtime) -> Arc<dyn Repository> {
+async fn postgres(url: &str) -> Arc<dyn Repository> {
     use ticket_reservation::adapters::postgres::PostgresRepository;
-    let server = postgres_server::PostgresServer::start(postgres_server::Durability::Durable).expect("a server");
-    let url = server.url();
-    // Until the process ends.
-    std::mem::forget(server);
-    tokio.block_on(async {
-        let runtime = Arc::new(TokioRuntime::new(Handle::current()));
-        let store = PostgresRepository::builder(url, runtime).plain_on_loopback().build().expect("an address");
-        store.migrate().await.expect("tables");
-        Arc::new(store) as Arc<dyn Repository>
-    })
+    let runtime = Arc::new(TokioRuntime::new(Handle::current()));
+    let store = PostgresRepository::builder(url, runtime).plain_on_loopback().build().expect("an address");
+    store.migrate().await.expect("tables");
+    Arc::new(store)
 }
 
 fn repository(criterion: &mut Criterion) {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let mut group = criterion.benchmark_group("repository");
     group.sample_size(10).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
-    for (name, repository) in repositories(&tokio) {
+    #[cfg(feature = "postgres")]
+    let server = postgres_server::PostgresServer::start(postgres_server::Durability::Durable).expect("a server");
+    #[cfg(feature = "postgres")]
+    let postgres_url = server.url();
+    #[cfg(not(feature = "postgres"))]
+    let postgres_url = String::new();
+    for (name, repository) in repositories(&tokio, &postgres_url) {
         let mut sale = tokio.block_on(Sale::open(repository));
         let records = vec![RecordKey::Event, RecordKey::Pool(pool()), RecordKey::Ticket(seat(7))];
         let request = LoadRequest { event: event(), records, free_in: Vec::new() };
@@ -197,6 +202,17 @@ fn repository(criterion: &mut Criterion) {
                 });
             }
         }
+    }
+    #[cfg(feature = "postgres")]
+    {
+        let buyers = tokio.block_on(for_update::buyers(&postgres_url));
+        group.throughput(Throughput::Elements(for_update::CONNECTIONS));
+        group.bench_function(
+            BenchmarkId::new("1 hold for each of 16 connections, FOR UPDATE", "postgres"),
+            |bencher| {
+                bencher.iter_custom(|times| tokio.block_on(for_update::holds(&buyers, times)));
+            },
+        );
     }
     group.finish();
 }
