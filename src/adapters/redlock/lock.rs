@@ -85,8 +85,8 @@ impl Redlock {
     }
 
     /// Looks at every node: whether it is reachable, a master that keeps what it has, does what a lock needs, and is no other
-    /// node under another name. For the
-    /// start of a host and for its health probes; it may take as long as connecting may, and sets one key for a second.
+    /// node under another name. For the start of a host and for its health probes; it may take as long as connecting may, and
+    /// sets one key for a second.
     ///
     /// # Cancellation
     ///
