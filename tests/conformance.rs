@@ -3,7 +3,7 @@
 //! A program without libtest's `main`, because it is also the worker process of the suites. Each adapter's own part is what
 //! a third-party adapter's whole test file looks like.
 
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redlock", feature = "rslock"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mssql", feature = "redlock", feature = "rslock"))]
 use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use ticket_reservation::conformance::{
 };
 use ticket_reservation::ports::{Lock, Repository, Runtime};
 
+#[cfg(feature = "mssql")]
+#[path = "common/mssql_server.rs"]
+mod mssql_server;
 #[cfg(feature = "postgres")]
 #[path = "../examples/flash_sale/postgres_server/mod.rs"]
 mod postgres_server;
@@ -236,6 +239,53 @@ mod postgres {
     }
 }
 
+/// The SQL Server that the environment names. Each store has a schema of its own, which stays: the database is thrown away.
+#[cfg(feature = "mssql")]
+mod mssql {
+    use ticket_reservation::conformance::this_program;
+
+    use super::*;
+    use crate::mssql_server;
+
+    #[derive(Clone)]
+    pub(super) struct Mssql {
+        pub(super) connection_string: String,
+        pub(super) runtime: Arc<dyn Runtime>,
+    }
+
+    struct Schema(String, Mssql);
+
+    #[async_trait]
+    impl RepositoryHarness for Mssql {
+        async fn fresh(&self) -> Result<Box<dyn Store>, HarnessError> {
+            Ok(Box::new(Schema(format!("case {:016x}", self.runtime.random()), self.clone())))
+        }
+
+        fn runtime(&self) -> Arc<dyn Runtime> {
+            Arc::clone(&self.runtime)
+        }
+
+        async fn join(&self, schema: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
+            Schema(schema.to_str().ok_or("not UTF-8")?.to_owned(), self.clone()).open().await
+        }
+    }
+
+    #[async_trait]
+    impl Store for Schema {
+        async fn open(&self) -> Result<Arc<dyn Repository>, HarnessError> {
+            let Self(schema, Mssql { connection_string, runtime }) = self;
+            let builder = mssql_server::builder(connection_string, schema, Arc::clone(runtime));
+            let repository = builder.pool_size(4).build()?;
+            repository.migrate().await?;
+            Ok(Arc::new(repository))
+        }
+
+        fn worker(&self) -> Option<Command> {
+            Some(this_program(&self.0))
+        }
+    }
+}
+
 /// Three Redis servers for all cases of a process, started when the first one needs them. Each lock space has a prefix of
 /// its own.
 #[cfg(any(feature = "redlock", feature = "rslock"))]
@@ -407,6 +457,13 @@ fn main() -> ExitCode {
     };
     #[cfg(feature = "postgres")]
     let runner = runner.repository("postgres", postgres::Postgres::new(&runtime)).skips_nothing();
+    #[cfg(feature = "mssql")]
+    let runner = match mssql_server::connection_string() {
+        Some(connection_string) => runner
+            .repository("mssql", mssql::Mssql { connection_string, runtime: Arc::clone(&runtime) })
+            .skips_nothing(),
+        None => runner,
+    };
     #[cfg(any(feature = "redlock", feature = "rslock"))]
     let redis = redis::Redis::new(&runtime);
     #[cfg(feature = "redlock")]

@@ -1,8 +1,12 @@
 //! Implementations of the [ports](crate::ports), one folder per technology, each behind its cargo feature.
 
+#[cfg(any(feature = "mssql", feature = "postgres"))]
+mod pooling;
 mod system_clock;
 
 pub mod memory;
+#[cfg(feature = "mssql")]
+pub mod mssql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redlock")]

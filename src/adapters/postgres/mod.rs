@@ -60,7 +60,6 @@ mod arguments;
 mod check;
 mod config;
 mod error;
-mod failures;
 mod load;
 mod pool;
 mod queries;

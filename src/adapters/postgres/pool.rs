@@ -2,40 +2,38 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bb8::{ManageConnection, PooledConnection, RunError};
-use futures_util::future::{Either, select};
+use bb8::{ManageConnection, PooledConnection};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Fault, PostgresError};
-use super::failures::Failures;
 use super::schema::Schema;
 use super::settings;
+use crate::adapters::pooling::{self, Failures, TRUSTED_FOR, within};
 use crate::ports::Runtime;
 
-/// The pool. Whoever waits for a connection learns why there is none, which bb8 does not tell.
+/// The pool, and how long a call waits for its answer.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
-    connections: bb8::Pool<Manager>,
-    failures: Arc<Failures>,
+    connections: pooling::Pool<Manager>,
     call_timeout: Duration,
 }
 
 impl Pool {
     pub(super) fn new(builder: bb8::Builder<Manager>, manager: Manager) -> Self {
         let (failures, call_timeout) = (Arc::clone(&manager.failures), manager.call_timeout);
-        // Whoever waits is told, and tries again by itself.
-        Self { connections: builder.retry_connection(false).build_unchecked(manager), failures, call_timeout }
+        Self { connections: pooling::Pool::new(builder, manager, failures), call_timeout }
+    }
+
+    /// Takes a connection. What fails here has sent nothing.
+    async fn take(&self) -> Result<PooledConnection<'_, Manager>, PostgresError> {
+        self.connections.take().await.map_err(|error| error.unwrap_or(PostgresError::Busy))
     }
 }
-
-/// A connection that was used so lately is taken for good: if it is not, that shows at once.
-const TRUSTED_FOR: Duration = Duration::from_secs(30);
 
 /// Makes connections.
 pub(super) struct Manager {
@@ -45,7 +43,7 @@ pub(super) struct Manager {
     schema: Schema,
     connect_timeout: Duration,
     call_timeout: Duration,
-    failures: Arc<Failures>,
+    failures: Arc<Failures<PostgresError>>,
 }
 
 impl Manager {
@@ -160,29 +158,9 @@ impl fmt::Debug for Connection {
 
 type Parameters<'p> = &'p [&'p (dyn ToSql + Sync)];
 
-/// Takes a connection from the pool. What fails here has sent nothing.
-async fn take(pool: &Pool) -> Result<PooledConnection<'_, Manager>, PostgresError> {
-    let (before, mut failed) = pool.failures.listen();
-    let mut taken = pin!(pool.connections.get());
-    loop {
-        match select(taken, failed).await {
-            Either::Left((Ok(connection), _)) => return Ok(connection),
-            Either::Left((Err(RunError::User(error)), _)) => return Err(error),
-            Either::Left((Err(RunError::TimedOut), _)) => {
-                return Err(pool.failures.after(before).unwrap_or(PostgresError::Busy));
-            }
-            // As long as there are others, one of them may come back in time.
-            Either::Right((_, waiting)) => match pool.failures.after(before) {
-                Some(error) if pool.connections.state().connections == 0 => return Err(error),
-                _ => (taken, failed) = (waiting, pool.failures.listen().1),
-            },
-        }
-    }
-}
-
 /// Runs one statement in one round trip, once it is prepared, and waits for its answer as long as a call may.
 pub(super) async fn query(pool: &Pool, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Fault> {
-    let mut connection = take(pool).await?;
+    let mut connection = pool.take().await?;
     connection.is_in_use = true;
     let statement = match within(pool.call_timeout, connection.statement(sql)).await {
         Some(Ok(statement)) => statement,
@@ -213,7 +191,7 @@ pub(super) async fn read(pool: &Pool, sql: &str, parameters: Parameters<'_>) -> 
 
 /// Runs several statements, and waits for them so long.
 pub(super) async fn run(pool: &Pool, script: &str, timeout: Duration) -> Result<(), PostgresError> {
-    let mut connection = take(pool).await?;
+    let mut connection = pool.take().await?;
     connection.is_in_use = true;
     within(timeout, connection.client.batch_execute(script)).await.ok_or(PostgresError::TimedOut)??;
     connection.is_in_use = false;
@@ -223,9 +201,4 @@ pub(super) async fn run(pool: &Pool, script: &str, timeout: Duration) -> Result<
 /// Whether the server has refused a statement, and the connection is as good as before.
 fn is_orderly(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|error| error.severity() == "ERROR")
-}
-
-/// No answer, when the time is over before. The server gives up after that time by itself, and says so a little later.
-async fn within<T>(timeout: Duration, answer: impl Future<Output = T>) -> Option<T> {
-    ::tokio::time::timeout(timeout + Duration::from_millis(500), answer).await.ok()
 }

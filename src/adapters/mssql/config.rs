@@ -1,0 +1,268 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tiberius::{AuthMethod, Config, EncryptionLevel};
+
+use super::connection_string::ConnectionString;
+use super::error::MssqlError;
+use super::pool::{Manager, Pool};
+use super::repository::MssqlRepository;
+use super::schema::Schema;
+use crate::ports::Runtime;
+
+/// How many connections a repository has at most, unless the builder says otherwise.
+pub const POOL_SIZE_DEFAULT: u32 = 8;
+
+/// How long a call waits for a connection unless the builder says otherwise.
+pub const ACQUIRE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// How long a call waits for its answer unless the builder says otherwise.
+pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// The schema unless the builder says otherwise.
+pub const SCHEMA_DEFAULT: &str = "ticket_reservation";
+
+const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
+const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
+
+/// Where SQL Server listens unless the connection string says otherwise.
+const PORT_DEFAULT: u16 = 1433;
+
+/// How the connection may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    Verified,
+    /// Encrypted, to whoever is there.
+    Unverified,
+    NotOnLoopback,
+    Never,
+}
+
+/// Options of a [`MssqlRepository`].
+///
+/// Its setters, all at once:
+///
+/// ```no_run
+/// # use std::{sync::Arc, time::Duration};
+/// # use ticket_reservation::{adapters::mssql::MssqlRepository, ports::Runtime};
+/// # async fn open(runtime: Arc<dyn Runtime>) -> Result<(), Box<dyn std::error::Error>> {
+/// let repository = MssqlRepository::builder("Server=db.example;Database=sale;User ID=box_office", runtime)
+///     .schema("sale")
+///     .password("from the host's own secrets")
+///     .pool_size(16)
+///     .acquire_timeout(Duration::from_secs(2))
+///     .call_timeout(Duration::from_secs(5))
+///     .idle_timeout(Duration::from_secs(60))
+///     .max_lifetime(Duration::from_secs(600))
+///     .build()?;
+/// repository.migrate().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct MssqlRepositoryBuilder {
+    connection_string: String,
+    runtime: Arc<dyn Runtime>,
+    schema: String,
+    password: Option<String>,
+    certificates: Vec<String>,
+    tls: Tls,
+    pool_size: u32,
+    acquire_timeout: Duration,
+    call_timeout: Duration,
+    idle_timeout: Duration,
+    max_lifetime: Duration,
+}
+
+impl MssqlRepositoryBuilder {
+    pub(super) fn new(connection_string: String, runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            connection_string,
+            runtime,
+            schema: SCHEMA_DEFAULT.to_owned(),
+            password: None,
+            certificates: Vec::new(),
+            tls: Tls::Verified,
+            pool_size: POOL_SIZE_DEFAULT,
+            acquire_timeout: ACQUIRE_TIMEOUT_DEFAULT,
+            call_timeout: CALL_TIMEOUT_DEFAULT,
+            idle_timeout: IDLE_TIMEOUT_DEFAULT,
+            max_lifetime: MAX_LIFETIME_DEFAULT,
+        }
+    }
+
+    /// The schema that the tables are in. Default: [`SCHEMA_DEFAULT`].
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = name.into();
+        self
+    }
+
+    /// The password, where the connection string has none.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Trusts certificates of these authorities, in PEM, beside those that the system trusts.
+    pub fn root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.certificates.push(pem.into());
+        self
+    }
+
+    /// Connects without TLS to this machine: to a loopback address. Other hosts are refused.
+    pub fn plain_on_loopback(mut self) -> Self {
+        self.tls = Tls::NotOnLoopback;
+        self
+    }
+
+    /// Connects without TLS to whatever host: whoever is in between reads and changes everything, passwords included.
+    pub fn danger_plain_connections(mut self) -> Self {
+        self.tls = Tls::Never;
+        self
+    }
+
+    /// Connects with TLS and takes every certificate, as `TrustServerCertificate=true` asks for: who listens only reads nothing, but
+    /// who answers in the server's place reads and changes everything, passwords included.
+    pub fn danger_any_certificate(mut self) -> Self {
+        self.tls = Tls::Unverified;
+        self
+    }
+
+    /// How many connections there are at most, from 1. An event uses one at a time, and each query one. Default:
+    /// [`POOL_SIZE_DEFAULT`].
+    pub fn pool_size(mut self, connections: u32) -> Self {
+        self.pool_size = connections.max(1);
+        self
+    }
+
+    /// How long a call waits for a connection, a new one included, before it fails as transient. Default:
+    /// [`ACQUIRE_TIMEOUT_DEFAULT`].
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.acquire_timeout = timeout;
+        self
+    }
+
+    /// How long a call waits for its answer, 10 ms to an hour; the server waits for locks so long. Default:
+    /// [`CALL_TIMEOUT_DEFAULT`].
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_secs(3_600));
+        self
+    }
+
+    /// How long a connection that nobody uses is kept. Default: ten minutes.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// How old a connection may become. Default: half an hour.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = lifetime;
+        self
+    }
+
+    /// Makes the repository. It connects when it is first used; [`MssqlRepository::migrate`] or
+    /// [`MssqlRepository::open`] come first.
+    ///
+    /// # Errors
+    ///
+    /// [`MssqlError`] when the connection string cannot be used, or asks for less than verified TLS.
+    pub fn build(self) -> Result<MssqlRepository, MssqlError> {
+        let schema = Schema::new(&self.schema)?;
+        let mut config = self.config()?;
+        // How long connecting takes is the manager's to say, and how long a call takes the pool's.
+        config.handshake_timeout(None);
+        config.command_timeout(None);
+        let manager = Manager::new(config, schema.clone(), self.acquire_timeout, self.call_timeout);
+        let builder = bb8::Pool::builder()
+            .max_size(self.pool_size)
+            .connection_timeout(self.acquire_timeout)
+            .idle_timeout(Some(self.idle_timeout))
+            .max_lifetime(Some(self.max_lifetime));
+        Ok(MssqlRepository::over(Pool::new(builder, manager), schema, self.runtime))
+    }
+
+    fn config(&self) -> Result<Config, MssqlError> {
+        let refuse = |why: &str| Err(MssqlError::Config { why: why.to_owned() });
+        let said = ConnectionString::parse(&self.connection_string)?;
+        let Some(host) = &said.host else { return refuse("it names no host") };
+        let Some(user) = &said.user else { return refuse("it names no user") };
+        self.is_no_weaker_than_meant(&said, host)?;
+        let mut config = Config::new();
+        config.host(host);
+        config.port(said.port.unwrap_or(PORT_DEFAULT));
+        let password = said.password.as_ref().or(self.password.as_ref()).map_or("", String::as_str);
+        config.authentication(AuthMethod::sql_server(user, password));
+        if let Some(database) = &said.database {
+            config.database(database);
+        }
+        config.application_name(said.application.as_deref().unwrap_or("ticket-reservation"));
+        if let Some(host) = &said.host_in_certificate {
+            config.hostname_in_certificate(host);
+        }
+        match self.tls {
+            Tls::Verified => {
+                config.encryption(EncryptionLevel::Required);
+                for pem in &self.certificates {
+                    check_certificates(pem)?;
+                    config.trust_cert_ca_bundle(pem.as_bytes());
+                }
+            }
+            Tls::Unverified => {
+                config.encryption(EncryptionLevel::Required);
+                config.trust_cert();
+            }
+            Tls::NotOnLoopback | Tls::Never => config.encryption(EncryptionLevel::NotSupported),
+        }
+        Ok(config)
+    }
+
+    fn is_no_weaker_than_meant(&self, said: &ConnectionString, host: &str) -> Result<(), MssqlError> {
+        let is_plain = matches!(self.tls, Tls::NotOnLoopback | Tls::Never);
+        match &said.encrypt {
+            Some((setting, false)) if !is_plain => {
+                let call = "plain_on_loopback() or danger_plain_connections";
+                return Err(MssqlError::WeakTls { setting: setting.clone(), call });
+            }
+            Some((setting, true)) if is_plain => {
+                let why = format!("it asks for TLS ({setting}), and the builder was told to connect without");
+                return Err(MssqlError::Config { why });
+            }
+            _ => {}
+        }
+        if said.trusts_any_certificate && self.tls == Tls::Verified {
+            let setting = "TrustServerCertificate=true".to_owned();
+            return Err(MssqlError::WeakTls { setting, call: "danger_any_certificate" });
+        }
+        if self.tls == Tls::NotOnLoopback && !is_here(host) {
+            return Err(MssqlError::NotLoopback { host: host.to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// The driver reads them when it connects, which is too late to say what is wrong.
+fn check_certificates(pem: &str) -> Result<(), MssqlError> {
+    let unusable = |why: String| MssqlError::Certificate { why };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(unusable("there is none in the text".to_owned())) } else { Ok(()) }
+}
+
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl fmt::Debug for MssqlRepositoryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MssqlRepositoryBuilder").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+-- One bounded step of forgetting: operations whose ids were made before now less `@retention`, and rows of the change feed that
+-- were decided before that. It looks at no more than `@events_max` events, by id after `@after`, and then from the first one.
+CREATE PROCEDURE {schema}.purge_step @retention bigint, @limit bigint, @after nvarchar(64), @events_max bigint
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @cutoff bigint = {now} - @retention;
+    -- The first 48 bits of a UUID of version 7 are its milliseconds (RFC 9562, section 5.7).
+    DECLARE @millis bigint = (CASE WHEN @cutoff < 0 THEN 0 ELSE @cutoff END + 999) / 1000;
+    DECLARE @first_id binary(16) = SUBSTRING(CAST(@millis AS binary(8)), 3, 6) + 0x00000000000000000000;
+    DECLARE @operations bigint, @changes bigint = 0, @left bigint = @limit;
+    DECLARE @at bigint = 1, @done_with bigint = 0, @first bigint, @last bigint, @young bigint, @rows bigint;
+    DECLARE @e TABLE (nth bigint NOT NULL PRIMARY KEY, id {text} NOT NULL);
+
+    BEGIN TRANSACTION;
+    DELETE FROM {schema}.operation WHERE operation_id IN (
+        SELECT TOP (@limit) o.operation_id FROM {schema}.operation AS o WITH (READPAST, UPDLOCK)
+        WHERE o.operation_id < @first_id ORDER BY o.operation_id);
+    SET @operations = @@ROWCOUNT;
+    IF @operations > 0
+        UPDATE {schema}.store SET operations_purged_before = @cutoff
+            WHERE operations_purged_before IS NULL OR operations_purged_before < @cutoff;
+    COMMIT TRANSACTION;
+
+    INSERT INTO @e (nth, id)
+        SELECT TOP (@events_max) ROW_NUMBER() OVER (ORDER BY x.turn, x.event_id), x.event_id
+        FROM (
+            SELECT * FROM (
+                SELECT TOP (@events_max) 1 AS turn, e.event_id FROM {schema}.event AS e
+                WHERE e.event_id > {after} ORDER BY e.event_id) AS a
+            UNION ALL
+            SELECT * FROM (
+                SELECT TOP (@events_max) 2 AS turn, e.event_id FROM {schema}.event AS e
+                WHERE e.event_id <= {after} ORDER BY e.event_id) AS b
+        ) AS x
+        ORDER BY x.turn, x.event_id;
+
+    WHILE @left > 0 AND EXISTS (SELECT 1 FROM @e WHERE nth = @at)
+    BEGIN
+        -- Rows leave in order of their sequence only: a young one keeps those after it.
+        SELECT @first = MIN(c.sequence), @last = MAX(c.sequence),
+                @young = MIN(CASE WHEN c.decided_at >= @cutoff THEN c.sequence END)
+            FROM (
+                SELECT TOP (@left) x.sequence, x.decided_at FROM {schema}.change AS x
+                WHERE x.event_id = (SELECT e.id FROM @e AS e WHERE e.nth = @at) ORDER BY x.sequence
+            ) AS c;
+        SET @last = COALESCE(@young - 1, @last);
+        IF @last >= @first
+        BEGIN
+            BEGIN TRANSACTION;
+            UPDATE {schema}.event SET changes_purged_through = @last
+                WHERE event_id = (SELECT e.id FROM @e AS e WHERE e.nth = @at) AND changes_purged_through < @last;
+            DELETE FROM {schema}.change
+                WHERE event_id = (SELECT e.id FROM @e AS e WHERE e.nth = @at) AND sequence <= @last;
+            SET @rows = @@ROWCOUNT;
+            COMMIT TRANSACTION;
+            SET @changes = @changes + @rows;
+            SET @left = @left - @rows;
+        END;
+        -- An event at which the limit is reached may have more, and is the first one of the next step.
+        IF @left > 0 SET @done_with = @at;
+        SET @at = @at + 1;
+    END;
+    SELECT N'end' AS kind, @operations AS operations, @changes AS changes,
+        (SELECT CAST(e.id AS nvarchar(64)) FROM @e AS e WHERE e.nth = @done_with) AS done_with;
+END

@@ -1,0 +1,118 @@
+//! What adapters over a pool of connections share: whoever waits for a connection learns why there is none, which bb8 does not
+//! tell.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bb8::{ManageConnection, PooledConnection, RunError};
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+
+/// A connection that was used so lately is taken for good: if it is not, that shows at once.
+pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(30);
+
+/// A pool. A clone is the same one.
+pub(super) struct Pool<M: ManageConnection> {
+    connections: bb8::Pool<M>,
+    failures: Arc<Failures<M::Error>>,
+}
+
+impl<M: ManageConnection> Pool<M>
+where
+    M::Error: Clone,
+{
+    /// Over a manager that adds its failures to these.
+    pub(super) fn new(builder: bb8::Builder<M>, manager: M, failures: Arc<Failures<M::Error>>) -> Self {
+        // Whoever waits is told, and tries again by itself.
+        Self { connections: builder.retry_connection(false).build_unchecked(manager), failures }
+    }
+
+    /// Takes a connection, or says why there is none; `None` when others kept all of them too long.
+    pub(super) async fn take(&self) -> Result<PooledConnection<'_, M>, Option<M::Error>> {
+        let (before, mut failed) = self.failures.listen();
+        let mut taken = pin!(self.connections.get());
+        loop {
+            match select(taken, failed).await {
+                Either::Left((Ok(connection), _)) => return Ok(connection),
+                Either::Left((Err(RunError::User(error)), _)) => return Err(Some(error)),
+                Either::Left((Err(RunError::TimedOut), _)) => return Err(self.failures.after(before)),
+                // As long as there are others, one of them may come back in time.
+                Either::Right((_, waiting)) => match self.failures.after(before) {
+                    Some(error) if self.connections.state().connections == 0 => return Err(Some(error)),
+                    _ => (taken, failed) = (waiting, self.failures.listen().1),
+                },
+            }
+        }
+    }
+}
+
+impl<M: ManageConnection> Clone for Pool<M> {
+    fn clone(&self) -> Self {
+        Self { connections: self.connections.clone(), failures: Arc::clone(&self.failures) }
+    }
+}
+
+impl<M: ManageConnection> fmt::Debug for Pool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("connections", &self.connections.state().connections).finish_non_exhaustive()
+    }
+}
+
+/// Why connections could not be made.
+#[derive(Debug)]
+pub(super) struct Failures<E>(Mutex<LastFailure<E>>);
+
+#[derive(Debug)]
+struct LastFailure<E> {
+    count: u64,
+    error: Option<E>,
+    listeners: Vec<oneshot::Sender<()>>,
+}
+
+impl<E> Default for Failures<E> {
+    fn default() -> Self {
+        Self(Mutex::new(LastFailure { count: 0, error: None, listeners: Vec::new() }))
+    }
+}
+
+impl<E: Clone> Failures<E> {
+    fn state(&self) -> MutexGuard<'_, LastFailure<E>> {
+        // Nothing under this lock can leave it half-done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, error: E) {
+        let listeners = {
+            let mut state = self.state();
+            state.count += 1;
+            state.error = Some(error);
+            std::mem::take(&mut state.listeners)
+        };
+        for listener in listeners {
+            // Whoever listened may have a connection by now.
+            let _ = listener.send(());
+        }
+    }
+
+    /// How many there have been, and word of the next one.
+    fn listen(&self) -> (u64, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.state();
+        state.listeners.retain(|listener| !listener.is_canceled());
+        state.listeners.push(sender);
+        (state.count, receiver)
+    }
+
+    /// The last one, if it came after so many.
+    fn after(&self, count: u64) -> Option<E> {
+        let state = self.state();
+        state.error.clone().filter(|_| state.count > count)
+    }
+}
+
+/// No answer, when the time is over before. The server gives up after that time by itself, and says so a little later.
+pub(super) async fn within<T>(timeout: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    ::tokio::time::timeout(timeout + Duration::from_millis(500), answer).await.ok()
+}
