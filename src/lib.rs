@@ -45,6 +45,7 @@
 //! | (none) | [`domain`], [`ports`], [`booking`], [`locking`], [`adapters::memory`] |
 //! | `sqlite` | `adapters::sqlite`: a repository and a lease lock in files shared by the processes of one machine |
 //! | `postgres` | `adapters::postgres`: a repository in a PostgreSQL database |
+//! | `mssql` | `adapters::mssql`: a repository in a SQL Server database |
 //! | `redlock` | `adapters::redlock`: a lock over a majority of independent Redis servers |
 //! | `rslock` | `adapters::rslock`: the lock port on a host's own `rslock::LockManager`, over independent Redis servers |
 //! | `tokio` | `adapters::tokio`: the runtime port on tokio |
@@ -105,3 +106,8 @@ struct SqlitePage;
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../docs/backends/postgres.md")]
 struct PostgresPage;
+
+/// And that of the SQL Server page.
+#[cfg(all(doctest, feature = "mssql"))]
+#[doc = include_str!("../docs/backends/mssql.md")]
+struct MssqlPage;

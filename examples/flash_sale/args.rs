@@ -68,7 +68,7 @@ pub(crate) struct SaleArgs {
     #[arg(long, value_enum, default_value_t = StoreKind::Sqlite)]
     pub(crate) store: StoreKind,
     /// The store's address: for sqlite the database file [default: in the sale's folder], for postgres the server and its database
-    /// [default: a private server]
+    /// [default: a private server], for mssql a connection string
     #[arg(long, value_name = "URL")]
     pub(crate) store_url: Option<String>,
     /// Speak to the store's server without TLS: for servers on this machine, in Docker too
@@ -140,7 +140,7 @@ pub(crate) enum StoreKind {
     Sqlite,
     /// In a PostgreSQL database
     Postgres,
-    /// In a SQL Server database: not compiled in yet
+    /// In a SQL Server database
     Mssql,
 }
 
@@ -224,8 +224,9 @@ impl SaleArgs {
         if self.store == StoreKind::Memory && self.store_url.is_some() {
             return Err(Failure::usage("a memory store has no address: leave out --store-url"));
         }
-        if self.insecure && (self.store != StoreKind::Postgres || self.store_url.is_none()) {
-            return Err(Failure::usage("--insecure goes with --store postgres and --store-url"));
+        let has_server = matches!(self.store, StoreKind::Postgres | StoreKind::Mssql);
+        if self.insecure && !(has_server && self.store_url.is_some()) {
+            return Err(Failure::usage("--insecure goes with --store postgres or mssql, and --store-url"));
         }
         self.check_kills()?;
         if self.demand == DemandKind::HotPool && self.standing == 0 {

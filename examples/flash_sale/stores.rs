@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ticket_reservation::adapters::memory::MemoryRepository;
 use ticket_reservation::ports::{BoxFuture, Repository};
 
-use crate::args::{StoreKind, name};
+use crate::args::StoreKind;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::sale::Sale;
@@ -23,7 +23,8 @@ pub(crate) fn check(store: StoreKind) -> Result<(), Failure> {
         )),
         StoreKind::Postgres if cfg!(feature = "postgres") => Ok(()),
         StoreKind::Postgres => Err(Failure::usage("--store postgres is not compiled in: add --features postgres")),
-        StoreKind::Mssql => Err(Failure::usage(format!("--store {} is not compiled in yet", name(store)))),
+        StoreKind::Mssql if cfg!(feature = "mssql") => Ok(()),
+        StoreKind::Mssql => Err(Failure::usage("--store mssql is not compiled in: add --features mssql")),
     }
 }
 
@@ -79,7 +80,10 @@ impl Store {
 pub(crate) async fn open(
     sale: &Sale,
     dir: &Path,
-    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store has a server"))]
+    #[cfg_attr(
+        not(any(feature = "mssql", feature = "postgres")),
+        expect(unused_variables, reason = "no store has a server")
+    )]
     database: &Database,
 ) -> Result<Store, Failure> {
     check(sale.store)?;
@@ -87,6 +91,8 @@ pub(crate) async fn open(
         StoreKind::Memory => Ok(Store::new(MemoryRepository::new(), |_| Box::pin(async {}))),
         #[cfg(feature = "postgres")]
         StoreKind::Postgres => postgres::open(database).await,
+        #[cfg(feature = "mssql")]
+        StoreKind::Mssql => mssql::open(database).await,
         _ => sqlite::open(&file(sale, dir)),
     }
 }
@@ -100,8 +106,22 @@ mod postgres {
 
     pub(super) async fn open(database: &Database) -> Result<Store, Failure> {
         let failed = |error| Failure::caused("the store", &error);
-        let repository =
-            database.repository(Arc::new(TokioRuntime::new(Handle::current())))?.build().map_err(failed)?;
+        let repository = database.postgres(Arc::new(TokioRuntime::new(Handle::current())))?.build().map_err(failed)?;
+        repository.migrate().await.map_err(failed)?;
+        Ok(Store::new(repository, |_| Box::pin(async {})))
+    }
+}
+
+#[cfg(feature = "mssql")]
+mod mssql {
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::runtime::TokioRuntime;
+
+    pub(super) async fn open(database: &Database) -> Result<Store, Failure> {
+        let failed = |error| Failure::caused("the store", &error);
+        let repository = database.mssql(Arc::new(TokioRuntime::new(Handle::current())))?.build().map_err(failed)?;
         repository.migrate().await.map_err(failed)?;
         Ok(Store::new(repository, |_| Box::pin(async {})))
     }

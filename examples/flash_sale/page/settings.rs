@@ -62,7 +62,7 @@ pub(super) fn card(page: &Page<'_>) -> String {
 /// have a password in it.
 fn command(sale: &Sale) -> Vec<String> {
     let mut features = vec!["sqlite".to_owned()];
-    if sale.store == StoreKind::Postgres {
+    if matches!(sale.store, StoreKind::Postgres | StoreKind::Mssql) {
         features[0] = name(sale.store);
     }
     if sale.lock == LockKind::Sqlite && sale.store != StoreKind::Sqlite {

@@ -1,11 +1,15 @@
 //! Reads a sale's store into [`Books`], in a way of the audit's own for each kind of store.
 
+#[cfg(feature = "mssql")]
+mod mssql;
 mod port;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod statements;
+#[cfg(any(feature = "mssql", feature = "postgres", feature = "sqlite"))]
 mod tables;
 
 use std::path::Path;
@@ -24,7 +28,10 @@ use crate::sale::Sale;
 pub(crate) async fn read(
     sale: &Sale,
     #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only files are in it"))] dir: &Path,
-    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store has a server"))]
+    #[cfg_attr(
+        not(any(feature = "mssql", feature = "postgres")),
+        expect(unused_variables, reason = "no store has a server")
+    )]
     database: &Database,
     memory: Option<&dyn Repository>,
     journal: &Journal,
@@ -38,6 +45,8 @@ pub(crate) async fn read(
         (StoreKind::Sqlite, _) => sqlite::read(sale, dir),
         #[cfg(feature = "postgres")]
         (StoreKind::Postgres, _) => postgres::read(database, &sale.event).await,
+        #[cfg(feature = "mssql")]
+        (StoreKind::Mssql, _) => mssql::read(database, &sale.event).await,
         (other, _) => Err(Failure::usage(format!("a {} store cannot be read by this build", name(other)))),
     }
 }

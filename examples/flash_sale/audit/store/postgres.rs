@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::super::books::Books;
 use super::super::lines::Lines;
+use super::statements::*;
 use super::tables::{self, *};
 use crate::database::Database;
 use crate::failure::Failure;
@@ -19,7 +20,7 @@ type Read<T> = Result<T, tokio_postgres::Error>;
 /// Reads the sale's tables.
 pub(super) async fn read(database: &Database, event: &str) -> Result<Books, Failure> {
     let failed = |error: tokio_postgres::Error| Failure::caused("the audit cannot read the store", &error);
-    let client = database.connect().await?;
+    let client = database.connect_to_postgres().await?;
     read_all(&client, event).await.map_err(failed)
 }
 

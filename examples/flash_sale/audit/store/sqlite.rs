@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::super::books::Books;
 use super::super::lines::Lines;
+use super::statements::*;
 use super::tables::{self, *};
 use crate::failure::Failure;
 use crate::sale::Sale;
