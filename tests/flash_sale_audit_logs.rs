@@ -41,8 +41,8 @@ fn an_acknowledgement_of_what_never_happened_is_lost() {
     let invented = |text: &str| {
         let log = text.trim_end_matches("E\n");
         Some(format!(
-            "{log}S\t{new}01\thold\t{new}ff\tbuyer-1\tp=1=standing\nA\t{new}01\t100\t100\tok\tp=1=standing\n\
-             S\t{new}02\tconfirm\t{new}ff\tbuyer-1\nA\t{new}02\t100\t100\tok\tp=1=standing\nE\n"
+            "{log}S\t{new}01\t90\thold\t{new}ff\tbuyer-1\tp=1=standing\nA\t{new}01\t100\t100\tok\tp=1=standing\n\
+             S\t{new}02\t90\tconfirm\t{new}ff\tbuyer-1\nA\t{new}02\t100\t100\tok\tp=1=standing\nE\n"
         ))
     };
     Copy::new().edit_a_log(invented).assert_finds(LOST, "is not in the store");
@@ -239,7 +239,7 @@ fn booked_with(copy: &Copy, is_it: impl Fn(&str, &str) -> bool) -> String {
     let booked = |id: &String| {
         copy.sql(&format!("SELECT count(*) FROM reservation WHERE reservation_id = {id} AND state = 'booked'")) == "1"
     };
-    let mut ids = sent.filter_map(|line| Some(format!("x'{}'", line.split('\t').nth(3)?.replace('-', ""))));
+    let mut ids = sent.filter_map(|line| Some(format!("x'{}'", line.split('\t').nth(4)?.replace('-', ""))));
     format!("SELECT {}", ids.find(booked).expect("such a reservation"))
 }
 

@@ -3,10 +3,11 @@
 //! One line for each event, fields separated by tabs (no id has one), the lines of a reservation last:
 //!
 //! ```text
-//! flash_sale log 3
-//! S  <operation>  hold     <reservation>  <customer>  <line> ...     a request is about to be sent
-//! S  <operation>  confirm  <reservation>  <customer>
-//! S  <operation>  release  <reservation>  <customer>
+//! flash_sale log 4
+//! B  <unix time, µs>                                                 the worker is told to begin
+//! S  <operation>  <at, µs>  hold     <reservation>  <customer>  <line> ...   a request is about to be sent
+//! S  <operation>  <at, µs>  confirm  <reservation>  <customer>
+//! S  <operation>  <at, µs>  release  <reservation>  <customer>
 //! R  <operation>  ...                                                the same again, to find out what became of it
 //! A  <operation>  <at, µs>  <latency, µs>  ok       <line> ...       it was carried out
 //! A  <operation>  <at, µs>  <latency, µs>  no       <why>            this sending was refused
@@ -19,7 +20,7 @@
 //!
 //! A line is `t=<ticket>`, `p=<quantity>=<pool>` or, where the library chooses, `n=<quantity>=<area>`. The same request
 //! may be sent several times, and a refusal says nothing of earlier times, unless it is for good. `at` is since the worker
-//! was told to begin, which all are at once. Each line is one `write(2)` before anything else happens, so that it outlives
+//! was told to begin, which all are about at once. Each line is one `write(2)` before anything else happens, so that it outlives
 //! a `SIGKILL`; what follows the last line break was cut off and never happened. Only the log of a worker that was killed
 //! may lack answers, and its end.
 
@@ -30,11 +31,13 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use ticket_reservation::booking::BookingError;
-use ticket_reservation::domain::{Action, Command, Lines, OperationId, Receipt};
+use ticket_reservation::domain::{Action, Command, Lines, OperationId, Receipt, Timestamp};
 use ticket_reservation::ports::StoreErrorKind;
 
+use crate::runtime::unix_time;
+
 /// The first line of every log.
-pub(crate) const HEADER: &str = "flash_sale log 3";
+pub(crate) const HEADER: &str = "flash_sale log 4";
 /// The last line of the log of a worker that was not killed.
 pub(crate) const END: &str = "E";
 
@@ -65,16 +68,24 @@ impl Log {
         Ok(log)
     }
 
-    /// The worker was told to begin: answers are timed from here on.
-    pub(crate) fn begin(&self) {
-        self.began.get_or_init(Instant::now);
+    /// The worker was told to begin: everything is timed from here on.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        let (began, at) = now_by_both_clocks();
+        self.began.get_or_init(|| began);
+        self.write(|line| put(line, format_args!("B\t{}", at.as_micros())))
+    }
+
+    fn at(&self) -> Duration {
+        self.began.get_or_init(Instant::now).elapsed()
     }
 
     /// A request is about to be sent, or sent again to be resolved.
     pub(crate) fn sent(&self, command: &Command, resolves: bool) -> io::Result<()> {
+        let at = self.at();
         self.write(|line| {
             let what = if resolves { "R" } else { "S" };
-            put(line, format_args!("{what}\t{}\t{}", command.operation, command.kind().name()));
+            let (operation, kind) = (command.operation, command.kind().name());
+            put(line, format_args!("{what}\t{operation}\t{}\t{kind}", at.as_micros()));
             match &command.action {
                 Action::Hold(hold) => {
                     put(line, format_args!("\t{}\t{}", hold.reservation, hold.customer));
@@ -99,7 +110,7 @@ impl Log {
         latency: Duration,
         answer: &Result<Receipt, BookingError>,
     ) -> io::Result<()> {
-        let at = self.began.get_or_init(Instant::now).elapsed();
+        let at = self.at();
         self.write(|line| {
             put(line, format_args!("A\t{operation}\t{}\t{}", at.as_micros(), latency.as_micros()));
             match answer {
@@ -137,6 +148,16 @@ impl Log {
         line.push(b'\n');
         (&self.file).write_all(&line)
     }
+}
+
+/// The same moment by the clock that only goes on and by the one that all processes share, as exactly as can be.
+fn now_by_both_clocks() -> (Instant, Timestamp) {
+    let measure = |_| {
+        let (began, at) = (Instant::now(), unix_time());
+        (began.elapsed(), began, at)
+    };
+    let (_, began, at) = (0..16).map(measure).min_by_key(|(took, ..)| *took).unwrap_or_else(|| measure(0));
+    (began, at)
 }
 
 fn put_lines(line: &mut Vec<u8>, lines: &Lines) {

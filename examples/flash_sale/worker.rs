@@ -46,7 +46,7 @@ async fn serve(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut 
     let parent_is_gone = |error: io::Error| Failure::caused("the parent process does not answer", &error);
     link.tell(Message::Ready).map_err(parent_is_gone)?;
     link.wait_for_go().map_err(parent_is_gone)?;
-    desk.log.begin();
+    desk.log.begin().map_err(|error| Failure::caused("the log", &error))?;
 
     if orders.worker == 1 {
         tokio::spawn(sweep(desk.service.clone()));

@@ -8,6 +8,7 @@ mod books;
 mod event;
 mod feed;
 mod findings;
+mod history;
 mod journal;
 mod lines;
 mod operations;
@@ -114,5 +115,6 @@ fn compare(sale: &Sale, books: &Books, journal: &Journal) -> Findings {
     operations::check(books, journal, &mut findings);
     event::check(books, &mut findings);
     feed::check(books, &mut findings);
+    history::check(books, journal, &mut findings);
     findings
 }

@@ -6,12 +6,22 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @cutoff bigint = {now} - @retention;
-    -- The first 48 bits of a UUID of version 7 are its milliseconds (RFC 9562, section 5.7).
-    DECLARE @millis bigint = (CASE WHEN @cutoff < 0 THEN 0 ELSE @cutoff END + 999) / 1000;
-    DECLARE @first_id binary(16) = SUBSTRING(CAST(@millis AS binary(8)), 3, 6) + 0x00000000000000000000;
+    -- The first 48 bits of a UUID of version 7 are its milliseconds (RFC 9562, section 5.7). Of the text of a `uniqueidentifier`, the
+    -- first four bytes and the next two are kept the other way round.
+    DECLARE @millis bigint = (CASE WHEN @cutoff < 0 THEN 0 ELSE @cutoff END + 999) / 1000, @hex nvarchar(12) = N'';
+    DECLARE @first_id binary(16);
     DECLARE @operations bigint, @changes bigint = 0, @left bigint = @limit;
     DECLARE @at bigint = 1, @done_with bigint = 0, @first bigint, @last bigint, @young bigint, @rows bigint;
     DECLARE @e TABLE (nth bigint NOT NULL PRIMARY KEY, id {text} NOT NULL);
+
+    WHILE LEN(@hex) < 12
+    BEGIN
+        SET @hex = SUBSTRING(N'0123456789abcdef', CAST(@millis % 16 AS int) + 1, 1) + @hex;
+        SET @millis = @millis / 16;
+    END;
+    SET @first_id = CAST(CAST(
+        SUBSTRING(@hex, 7, 2) + SUBSTRING(@hex, 5, 2) + SUBSTRING(@hex, 3, 2) + SUBSTRING(@hex, 1, 2) + N'-'
+        + SUBSTRING(@hex, 11, 2) + SUBSTRING(@hex, 9, 2) + N'-0000-0000-000000000000' AS uniqueidentifier) AS binary(16));
 
     BEGIN TRANSACTION;
     DELETE FROM {schema}.operation WHERE operation_id IN (

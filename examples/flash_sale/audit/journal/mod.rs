@@ -15,6 +15,15 @@ pub(crate) use self::story::{Kind, Request, Story, Wanted};
 use self::text::{Answered, Line, Sent};
 use crate::log;
 
+/// What a hold is refused with when a ticket that it names is not free.
+const UNAVAILABLE: &str = "unavailable";
+
+/// A moment as a Unix time in microseconds, so that the logs of several workers can be compared.
+fn moment(began: Option<i64>, at_us: u64) -> Result<i64, String> {
+    let at = i64::try_from(at_us).ok().and_then(|at| began?.checked_add(at));
+    at.ok_or_else(|| "is before its beginning".to_owned())
+}
+
 /// All logs of a sale.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
@@ -102,12 +111,16 @@ impl Journal {
             self.flaws.push(format!("{name} does not begin with {:?}", log::HEADER));
             return;
         }
-        let mut ended = false;
+        let (mut ended, mut began) = (false, None);
         for (number, line) in lines {
             let read = match text::line(line) {
                 _ if ended => Err("comes after its end".to_owned()),
-                Some(Line::Sent(sent)) => self.sent(worker, sent),
-                Some(Line::Answered(answered)) => self.answered(worker, answered),
+                Some(Line::Began(at)) => match began.replace(at) {
+                    None => Ok(()),
+                    Some(_) => Err("begins once more".to_owned()),
+                },
+                Some(Line::Sent(sent)) => self.sent(worker, began, sent),
+                Some(Line::Answered(answered)) => self.answered(worker, began, answered),
                 Some(Line::End) => {
                     ended = true;
                     Ok(())
@@ -129,8 +142,9 @@ impl Journal {
         }
     }
 
-    fn sent(&mut self, worker: u32, sent: Sent) -> Result<(), String> {
-        let Sent { operation: id, resolves, kind, reservation, customer, asked } = sent;
+    fn sent(&mut self, worker: u32, began: Option<i64>, sent: Sent) -> Result<(), String> {
+        let Sent { operation: id, at_us, resolves, kind, reservation, customer, asked } = sent;
+        let at = moment(began, at_us)?;
         let operation = Operation { worker, reservation, kind };
         if *self.operations.entry(id).or_insert(operation) != operation {
             return Err(format!("uses operation {id} for something else"));
@@ -146,22 +160,27 @@ impl Journal {
         if story.customer != customer || (kind == Kind::Hold && story.asked != asked) {
             return Err(format!("asks for something else than reservation {reservation} before"));
         }
-        let sent = story.request_mut(kind).send(id, resolves);
+        let sent = story.request_mut(kind).send(id, at, resolves);
         sent.map_err(|why| format!("says that the {} of {reservation} {why}", kind.name()))
     }
 
-    fn answered(&mut self, worker: u32, answered: Answered) -> Result<(), String> {
+    fn answered(&mut self, worker: u32, began: Option<i64>, answered: Answered) -> Result<(), String> {
         let Answered { operation: id, at_us, latency_us, said, why } = answered;
+        let at = moment(began, at_us)?;
         let operation = self.operations.get(&id).filter(|operation| operation.worker == worker);
         let Operation { reservation, kind, .. } = *operation.ok_or("answers what was never sent")?;
         let story = self.stories.get_mut(&reservation).ok_or("answers what was never sent")?;
+        let request = story.request_mut(kind);
+        if matches!(said, Said::No | Said::Never) && why == UNAVAILABLE {
+            request.found_unavailable(at);
+        }
         match said {
             Said::No | Said::Busy | Said::Never => *self.rejected.entry(why).or_insert(0) += 1,
             Said::Failed => self.failed += 1,
             Said::Ok(_) | Said::Unknown => {}
         }
         self.answers.push(Answer { at_us, latency_us });
-        let answered = story.request_mut(kind).answer(said, at_us);
+        let answered = request.answer(said, at_us, at);
         answered.map_err(|why| format!("says that the {} of {reservation} {why}", kind.name()))
     }
 

@@ -66,6 +66,11 @@ pub(crate) struct Request {
     pub(crate) acknowledged: Option<Lines>,
     /// When that was said first, in microseconds since its worker began.
     pub(crate) acknowledged_at_us: Option<u64>,
+    /// When it was asked for first, and when it was acknowledged first, as Unix times in microseconds.
+    pub(crate) asked_at: Option<i64>,
+    pub(crate) told_at: Option<i64>,
+    /// The time from the one sending until the answer that a ticket was not free.
+    pub(crate) unavailable: Option<(i64, i64)>,
     /// Whether it was said that it never happened and never will.
     pub(crate) refused_for_good: bool,
     sent: u32,
@@ -115,18 +120,26 @@ impl Request {
     }
 
     /// It is sent (again).
-    pub(super) fn send(&mut self, operation: Uuid, resolves: bool) -> Result<(), &'static str> {
+    pub(super) fn send(&mut self, operation: Uuid, at: i64, resolves: bool) -> Result<(), &'static str> {
         if *self.operation.get_or_insert(operation) != operation {
             return Err("is asked for under two operation ids");
         }
+        self.asked_at.get_or_insert(at);
         self.sent += 1;
         self.open += 1;
         self.resolves |= resolves;
         Ok(())
     }
 
+    /// It is refused because a ticket is not free. Of several sendings it is not known which one this is about.
+    pub(super) fn found_unavailable(&mut self, at: i64) {
+        if let (1, Some(asked)) = (self.sent, self.asked_at) {
+            self.unavailable = Some((asked, at));
+        }
+    }
+
     /// It is answered. An answer that contradicts an earlier one counts all the same.
-    pub(super) fn answer(&mut self, said: Said, at_us: u64) -> Result<(), &'static str> {
+    pub(super) fn answer(&mut self, said: Said, at_us: u64, at: i64) -> Result<(), &'static str> {
         if self.answered == self.sent {
             return Err("has more answers than it was sent");
         }
@@ -136,6 +149,7 @@ impl Request {
             Said::Ok(lines) => {
                 self.acknowledged = Some(lines);
                 self.acknowledged_at_us.get_or_insert(at_us);
+                self.told_at.get_or_insert(at);
             }
             Said::No | Said::Busy | Said::Failed => self.open = self.open.saturating_sub(1),
             Said::Never => self.refused_for_good = true,

@@ -10,6 +10,8 @@ use crate::log;
 pub(super) enum Line {
     Sent(Sent),
     Answered(Answered),
+    /// The worker was told to begin, at this Unix time in microseconds.
+    Began(i64),
     /// The worker ended by itself.
     End,
 }
@@ -17,6 +19,7 @@ pub(super) enum Line {
 /// A request was sent.
 pub(super) struct Sent {
     pub(super) operation: Uuid,
+    pub(super) at_us: u64,
     pub(super) resolves: bool,
     pub(super) kind: Kind,
     pub(super) reservation: Uuid,
@@ -41,6 +44,9 @@ pub(super) fn line(line: &str) -> Option<Line> {
     }
     let mut fields = line.split('\t');
     let what = fields.next()?;
+    if what == "B" {
+        return Some(Line::Began(fields.next()?.parse().ok()?));
+    }
     let operation = fields.next()?.parse().ok()?;
     match what {
         "S" => sent(operation, false, fields).map(Line::Sent),
@@ -51,6 +57,7 @@ pub(super) fn line(line: &str) -> Option<Line> {
 }
 
 fn sent<'l>(operation: Uuid, resolves: bool, mut fields: impl Iterator<Item = &'l str>) -> Option<Sent> {
+    let at_us = fields.next()?.parse().ok()?;
     let name = fields.next()?;
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name)?;
     let reservation = fields.next()?.parse().ok()?;
@@ -59,6 +66,7 @@ fn sent<'l>(operation: Uuid, resolves: bool, mut fields: impl Iterator<Item = &'
     let is_hold = kind == Kind::Hold;
     (is_hold != (asked == Wanted::default())).then_some(Sent {
         operation,
+        at_us,
         resolves,
         kind,
         reservation,
