@@ -178,5 +178,39 @@ async fn a_million_tickets_are_sold_on_postgres() {
     let builder = PostgresRepository::builder(server.url(), TestRuntime::current());
     let store = builder.plain_on_loopback().build().unwrap();
     store.migrate().await.unwrap();
-    Stadium::open(Arc::new(store)).await.sells_and_counts().await;
+    let mut stadium = Stadium::open(Arc::new(store)).await;
+    explains_what_new_connections_do(&server);
+    stadium.sell(&[11], &[12, 500_013]).await;
+    stadium.refuses(12).await;
+    rows_are_found_by_indexes_alone(&server);
+    stadium.sells_and_counts().await;
+}
+
+/// From here on the server writes down how it runs each statement of a function too, and no connection of before is there.
+#[cfg(feature = "postgres")]
+fn explains_what_new_connections_do(server: &postgres_server::PostgresServer) {
+    for setting in [
+        "session_preload_libraries = 'auto_explain'",
+        "auto_explain.log_min_duration = 0",
+        "auto_explain.log_nested_statements = on",
+    ] {
+        server.psql(&format!("ALTER DATABASE postgres SET {setting}")).unwrap();
+    }
+    let ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ticket-reservation'";
+    server.psql(&format!("SELECT count(pg_terminate_backend(pid, 10000)) FROM ({ours}) AS it")).unwrap();
+}
+
+/// Of the tables that grow none is gone through from its start, and none has so much as a bitmap.
+#[cfg(feature = "postgres")]
+fn rows_are_found_by_indexes_alone(server: &postgres_server::PostgresServer) {
+    let said = server.said();
+    let plans: Vec<&str> = said.lines().map(str::trim).filter(|line| line.contains("Scan")).collect();
+    for index in ["ticket_pkey", "reservation_pkey", "reservation_line_pkey", "operation_pkey", "event_pkey"] {
+        assert!(plans.iter().any(|plan| plan.contains(&format!("using {index} on"))), "{index} is not used: {plans:?}");
+    }
+    for plan in plans {
+        // One row, and no index could be better.
+        let is_of_the_store = plan.contains("Seq Scan on store");
+        assert!(is_of_the_store || !(plan.contains("Seq Scan") || plan.contains("Bitmap")), "{plan}");
+    }
 }

@@ -129,8 +129,13 @@ impl Cluster {
 
     /// The last line that the server wrote.
     pub(super) fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let log = self.said();
         log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned()
+    }
+
+    /// All that its servers have said.
+    pub(super) fn said(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
     }
 
     fn log(&self) -> PathBuf {

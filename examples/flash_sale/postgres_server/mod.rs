@@ -105,6 +105,11 @@ impl PostgresServer {
         self.cluster.psql(self.port, sql)
     }
 
+    /// The server's log.
+    pub(crate) fn said(&self) -> String {
+        self.cluster.said()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -178,7 +178,8 @@ impl MssqlRepositoryBuilder {
         // How long connecting takes is the manager's to say, and how long a call takes the pool's.
         config.handshake_timeout(None);
         config.command_timeout(None);
-        let manager = Manager::new(config, schema.clone(), self.acquire_timeout, self.call_timeout);
+        let stays_here = self.tls == Tls::NotOnLoopback;
+        let manager = Manager::new(config, stays_here, schema.clone(), self.acquire_timeout, self.call_timeout);
         let builder = bb8::Pool::builder()
             .max_size(self.pool_size)
             .connection_timeout(self.acquire_timeout)
@@ -257,7 +258,7 @@ fn check_certificates(pem: &str) -> Result<(), MssqlError> {
     if roots.is_empty() { Err(unusable("there is none in the text".to_owned())) } else { Ok(()) }
 }
 
-fn is_here(host: &str) -> bool {
+pub(super) fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

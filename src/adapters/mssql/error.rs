@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | deadlock victim (1205), lock timeout (1222, 52004), snapshot conflict (3960, 3961) | `Transient` | the transaction was rolled back |
 //! | unique violation (2627, 2601) | `Transient`, after the commit was tried again a few times | another event's commit created the same record at the same time: by then it is seen |
-//! | out of memory (701, 8645), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501), busy or moving (40197, 40613, 49918 to 49920) before anything was sent | `Transient` | it may pass |
+//! | out of memory (701, 8645), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501) | `Transient` | it may pass; the transaction was rolled back |
+//! | a database that moves (40197, 40613, 49918 to 49920), when connecting | `Transient` | nothing was sent |
 //! | a read-only database or replica (3906, 3908, 976, 978, 983) | `Transient` | it may be a failover |
 //! | a violated constraint (547, 515), a row count that differs (52002) | `Permanent` | an invariant is broken: an alarm |
 //! | login failed (18456, 18452, 18470, 18486, 18487, 18488), no such database (4060, 911, 916), missing permission (229, 230, 262, 297, 300), missing tables or procedures (208, 2812, 201, 8144, 8145) | `Permanent` | someone has to repair something |
@@ -124,6 +125,9 @@ pub(super) enum Fault {
     /// The answer stopped before its end.
     #[error("the answer stopped before its end")]
     Unfinished,
+    /// A commit answered something that it never answers.
+    #[error("a commit answered something else")]
+    Odd,
     /// Another transaction created the same record at the same time, again and again.
     #[error("others created the same records again and again")]
     RaceLost,
@@ -152,12 +156,10 @@ impl Fault {
         match self {
             Self::Connection(error) => error,
             Self::Mssql(error) => error.into(),
-            Self::TimedOut
-            | Self::Unfinished
-            | Self::RaceLost
-            | Self::Torn
-            | Self::Content { .. }
-            | Self::Alarm { .. } => MssqlError::TimedOut,
+            Self::Unfinished => Tds::Protocol(self.to_string().into()).into(),
+            Self::TimedOut | Self::Odd | Self::RaceLost | Self::Torn | Self::Content { .. } | Self::Alarm { .. } => {
+                MssqlError::TimedOut
+            }
         }
     }
 
@@ -174,7 +176,7 @@ impl Fault {
         match self {
             Self::Connection(error) => error.kind(),
             Self::Mssql(error) => kind(error),
-            Self::TimedOut | Self::Unfinished => StoreErrorKind::Unknown,
+            Self::TimedOut | Self::Unfinished | Self::Odd => StoreErrorKind::Unknown,
             Self::RaceLost | Self::Torn => StoreErrorKind::Transient,
             Self::Content { .. } | Self::Alarm { .. } => StoreErrorKind::Permanent,
         }
@@ -182,7 +184,7 @@ impl Fault {
 
     /// Whether it lost a race that it may win next time.
     pub(super) fn is_lost_race(&self) -> bool {
-        matches!(self, Self::Mssql(error) if matches!(error.code(), Some(2_601 | 2_627)))
+        matches!(self, Self::Mssql(Tds::Server(error)) if matches!(error.code(), 2_601 | 2_627) && error.class() < 20)
     }
 }
 
@@ -199,10 +201,10 @@ fn kind_of_server(error: &TokenError) -> StoreErrorKind {
     match error.code() {
         // Refused before anything is done; some of them end the connection.
         18_450..=18_470 | 18_486..=18_488 | 4_060 | 911 | 916 => StoreErrorKind::Permanent,
-        40_197 | 40_501 | 40_613 | 49_918..=49_920 | 10_928 | 10_929 if error.class() < 20 => StoreErrorKind::Transient,
         _ if error.class() >= 20 => StoreErrorKind::Unknown,
         1_205 | 1_222 | 52_004 | 3_960 | 3_961 | 2_601 | 2_627 => StoreErrorKind::Transient,
         701 | 8_645 | 8_651 | 9_002 | 1_101 | 1_105 | 1_204 => StoreErrorKind::Transient,
+        10_928 | 10_929 | 40_501 => StoreErrorKind::Transient,
         3_906 | 3_908 | 976 | 978 | 983 => StoreErrorKind::Transient,
         547 | 515 | 52_002 => StoreErrorKind::Permanent,
         229 | 230 | 262 | 297 | 300 | 208 | 2_812 | 201 | 8_144 | 8_145 => StoreErrorKind::Permanent,

@@ -11,6 +11,7 @@ use tiberius::error::Error as Tds;
 use tiberius::{Client, Config, Row, ToSql};
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
+use super::config::is_here;
 use super::error::{Fault, MssqlError};
 use super::rows::Columns;
 use super::schema::{Ids, Schema};
@@ -42,6 +43,8 @@ const REDIRECTS_MAX: usize = 3;
 /// Makes connections.
 pub(super) struct Manager {
     config: Config,
+    /// Whether connections may go to this machine alone.
+    stays_here: bool,
     schema: Schema,
     connect_timeout: Duration,
     call_timeout: Duration,
@@ -49,8 +52,14 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    pub(super) fn new(config: Config, schema: Schema, connect_timeout: Duration, call_timeout: Duration) -> Self {
-        Self { config, schema, connect_timeout, call_timeout, failures: Arc::default() }
+    pub(super) fn new(
+        config: Config,
+        stays_here: bool,
+        schema: Schema,
+        connect_timeout: Duration,
+        call_timeout: Duration,
+    ) -> Self {
+        Self { config, stays_here, schema, connect_timeout, call_timeout, failures: Arc::default() }
     }
 
     async fn client(&self) -> Result<Client<Compat<TcpStream>>, MssqlError> {
@@ -60,6 +69,9 @@ impl Manager {
             stream.set_nodelay(true)?;
             match Client::connect(config.clone(), stream.compat_write()).await {
                 // A gateway, as Azure SQL has it, names the server behind it.
+                Err(Tds::Routing { host, .. }) if self.stays_here && !is_here(&host) => {
+                    return Err(MssqlError::NotLoopback { host });
+                }
                 Err(Tds::Routing { host, port }) => {
                     config.host(host);
                     config.port(port);

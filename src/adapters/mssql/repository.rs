@@ -136,11 +136,11 @@ impl MssqlRepository {
                 answer => break answer?,
             }
         };
-        let odd = || Fault::Alarm { what: "a commit answered something else" };
         let mut outcomes = vec![GroupOutcome::Committed; groups.len()];
         for row in answer.rows {
-            let number = row.try_get::<i32, _>("no").ok().flatten().ok_or_else(odd)?;
-            let (group, key) = batch.checked(number).ok_or_else(odd)?;
+            let is_stale = Columns::of(&row).kind().is_ok_and(|kind| kind == "stale");
+            let number = row.try_get::<i32, _>("no").ok().flatten().filter(|_| is_stale).ok_or(Fault::Odd)?;
+            let (group, key) = batch.checked(number).ok_or(Fault::Odd)?;
             match &mut outcomes[group] {
                 GroupOutcome::Conflict { stale } => stale.push(key.clone()),
                 committed => *committed = GroupOutcome::Conflict { stale: vec![key.clone()] },
