@@ -60,6 +60,8 @@ BEGIN
         changed bigint NOT NULL, PRIMARY KEY (part, id)
     );
 
+    -- Inside another transaction its end would be no commit.
+    IF @@TRANCOUNT <> 0 THROW 52003, N'commit_groups is a transaction of its own', 1;
     -- All of it is read before anything is locked.
     INSERT INTO @g (grp, appends, is_out, after)
         SELECT CAST(j.[key] AS int), CAST(j.value AS bigint), 0, 0 FROM OPENJSON(@feed) AS j;

@@ -7,7 +7,7 @@
 //! | out of memory (701, 8645), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501) | `Transient` | it may pass; the transaction was rolled back |
 //! | a database that moves (40197, 40613, 49918 to 49920), when connecting | `Transient` | nothing was sent |
 //! | a read-only database or replica (3906, 3908, 976, 978, 983) | `Transient` | it may be a failover |
-//! | a violated constraint (547, 515), a row count that differs (52002) | `Permanent` | an invariant is broken: an alarm |
+//! | a violated constraint (547, 515), a row count that differs (52002), a transaction around the commit (52003) | `Permanent` | an invariant is broken: an alarm |
 //! | login failed (18456, 18452, 18470, 18486, 18487, 18488), no such database (4060, 911, 916), missing permission (229, 230, 262, 297, 300), missing tables or procedures (208, 2812, 201, 8144, 8145) | `Permanent` | someone has to repair something |
 //! | TLS is refused, or the certificate is not trusted | `Permanent` | the same |
 //! | any other number, or a severity of 20 or more, once a write was sent | `Unknown` | who does not know must not guess |
@@ -206,7 +206,7 @@ fn kind_of_server(error: &TokenError) -> StoreErrorKind {
         701 | 8_645 | 8_651 | 9_002 | 1_101 | 1_105 | 1_204 => StoreErrorKind::Transient,
         10_928 | 10_929 | 40_501 => StoreErrorKind::Transient,
         3_906 | 3_908 | 976 | 978 | 983 => StoreErrorKind::Transient,
-        547 | 515 | 52_002 => StoreErrorKind::Permanent,
+        547 | 515 | 52_002 | 52_003 => StoreErrorKind::Permanent,
         229 | 230 | 262 | 297 | 300 | 208 | 2_812 | 201 | 8_144 | 8_145 => StoreErrorKind::Permanent,
         _ => StoreErrorKind::Unknown,
     }
