@@ -94,6 +94,8 @@ fn adapters() -> impl Iterator<Item = String> {
 fn a_driver_is_named_in_its_adapters_folder_alone() {
     let drivers = [
         ("rusqlite::", "src/adapters/sqlite"),
+        ("tiberius::", "src/adapters/mssql"),
+        ("tokio_postgres::", "src/adapters/postgres"),
         ("rslock::", "src/adapters/rslock"),
         // The engine is generic over its nodes.
         ("redis::", "src/adapters/redlock/redis_server.rs"),

@@ -18,7 +18,9 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use postgres_server::{Durability, PostgresServer};
 use runtime::TestRuntime;
-use ticket_reservation::adapters::postgres::{Finding, PostgresError, PostgresRepository, PostgresRepositoryBuilder};
+use ticket_reservation::adapters::postgres::{
+    Finding, PostgresError, PostgresRepository, PostgresRepositoryBuilder, bb8,
+};
 use ticket_reservation::domain::{
     AreaId, EventId, EventState, Place, PoolId, Record, RecordKey, TicketId, TicketState, Timestamp,
 };
@@ -375,6 +377,22 @@ async fn tls_is_verified_with_the_authorities_that_are_trusted() {
     assert!(matches!(unusable, PostgresError::Certificate { .. }));
 }
 
+/// Old versions of TLS are not spoken, whoever offers them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_of_tls_that_is_not_safe_is_refused() {
+    let (server, authority) = (PostgresServer::start(Durability::Forgetful).expect("a server"), Authority::new());
+    let identity = authority.identity("127.0.0.1");
+    server.speak_tls(&identity.certificate, &identity.key).expect("it speaks TLS");
+    for (setting, version) in [("ssl_min_protocol_version", "TLSv1"), ("ssl_max_protocol_version", "TLSv1.1")] {
+        server.psql(&format!("ALTER SYSTEM SET {setting} = '{version}'")).expect("an old version");
+    }
+    server.psql("SELECT pg_reload_conf()").expect("it reads that");
+    let builder = PostgresRepository::builder(server.url(), TestRuntime::current()).root_certificates(authority.pem());
+    let error = refused(builder).await;
+    assert_eq!(error.kind(), StoreErrorKind::Permanent, "{}", chain(&error));
+    assert!(chain(&error).contains("TLS"), "{}", chain(&error));
+}
+
 // ---- names
 
 /// In a language's own order, `a` comes before `B`, and `é` before `z`.
@@ -475,4 +493,49 @@ async fn every_row_that_is_written_or_loaded_is_found_by_its_whole_key() {
     // A few for each seat of the import. Going through the event for each of the others would be ten times as many.
     let (read, most) = (index_entries_read("plans"), i64::from(SEATS) * 4 + i64::from(TIMES) * 50);
     assert!(read < most, "{read} index entries were read, and {most} would be many");
+}
+
+// ---- a pool of the host's own
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hosts_own_pool_is_used_by_the_repository_and_by_the_host() {
+    let mut own = None;
+    let repository = builder("own pool").build_over(|manager| {
+        own.insert(bb8::Pool::builder().max_size(1).test_on_check_out(false).build_unchecked(manager)).clone()
+    });
+    let (repository, own) = (repository.expect("an address"), own.expect("a pool"));
+    repository.migrate().await.expect("tables");
+    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    assert_eq!(own.state().connections, 1);
+    let id_of = async |discards: bool| {
+        let mut connection = own.get().await.expect("a connection");
+        let row = connection.client().query_one("SELECT pg_backend_pid()", &[]).await.expect("a row");
+        if discards {
+            connection.discard();
+        }
+        row.get::<_, i32>(0)
+    };
+    let first = id_of(false).await;
+    repository.load(&load_event()).await.expect("a snapshot");
+    assert_eq!(id_of(true).await, first);
+    repository.load(&load_event()).await.expect("a snapshot");
+    assert_ne!(id_of(false).await, first);
+}
+
+// ---- a full disk
+
+/// As the server says it, from inside of the commit's own transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_transient_and_nothing_is_written() {
+    let repository = migrated("full").await;
+    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    let full = "CREATE FUNCTION \"full\".fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+        CREATE TRIGGER fails AFTER INSERT ON \"full\".change EXECUTE FUNCTION \"full\".fails()";
+    server().psql(full).expect("a trigger");
+    let error = repository.commit(&event(), &[another_commit()]).await.expect_err("it is full");
+    assert_eq!(error.kind(), StoreErrorKind::Transient, "{}", chain(&error));
+    server().psql("DROP TRIGGER fails ON \"full\".change").expect("room");
+    let outcome = repository.commit(&event(), &[another_commit()]).await.expect("an answer");
+    assert_eq!(outcome, [GroupOutcome::Committed]);
 }

@@ -23,10 +23,9 @@ impl<M: ManageConnection> Pool<M>
 where
     M::Error: Clone,
 {
-    /// Over a manager that adds its failures to these.
-    pub(super) fn new(builder: bb8::Builder<M>, manager: M, failures: Arc<Failures<M::Error>>) -> Self {
-        // Whoever waits is told, and tries again by itself.
-        Self { connections: builder.retry_connection(false).build_unchecked(manager), failures }
+    /// Over connections whose manager adds its failures to these.
+    pub(super) fn new(connections: bb8::Pool<M>, failures: Arc<Failures<M::Error>>) -> Self {
+        Self { connections, failures }
     }
 
     /// Takes a connection, or says why there is none; `None` when others kept all of them too long.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ticket_reservation::adapters::mssql::MssqlRepository;
+use ticket_reservation::adapters::mssql::{MssqlRepository, bb8};
 use ticket_reservation::domain::RecordKey;
 use ticket_reservation::ports::StoreErrorKind::{Transient, Unknown};
 use ticket_reservation::ports::{GroupOutcome, Repository};
@@ -202,5 +202,30 @@ async fn connections_that_the_server_has_ended_are_replaced() {
     assert_eq!(kind_of(load(&repository).await), Transient);
     server.answers([small_load_answer()]);
     load(&repository).await.expect("a snapshot");
+    assert_eq!(server.opened(), 2);
+}
+
+#[tokio::test]
+async fn a_hosts_own_pool_is_used_by_the_repository_and_by_the_host() {
+    let server = server().await;
+    let mut own = None;
+    let repository = builder(&server)
+        .build_over(|manager| own.insert(bb8::Pool::builder().max_size(1).build_unchecked(manager)).clone());
+    let (repository, own) = (repository.expect("a connection string"), own.expect("a pool"));
+    server.answers([commit_answer(&[]), Answer::rows(end()), commit_answer(&[])]);
+    commits(&repository).await;
+    let ask = async |discards: bool| {
+        let mut connection = own.get().await.expect("a connection");
+        connection.client().simple_query("SELECT 'mine'").await.expect("an answer").into_results().await.expect("rows");
+        if discards {
+            connection.discard();
+        }
+    };
+    ask(false).await;
+    commits(&repository).await;
+    assert_eq!(server.opened(), 1);
+    server.answers([Answer::rows(end()), commit_answer(&[])]);
+    ask(true).await;
+    commits(&repository).await;
     assert_eq!(server.opened(), 2);
 }

@@ -10,7 +10,7 @@ use tiberius::{AuthMethod, Config, EncryptionLevel};
 
 use super::connection_string::ConnectionString;
 use super::error::MssqlError;
-use super::pool::{Manager, Pool};
+use super::pool::{ConnectionManager, Pool};
 use super::repository::MssqlRepository;
 use super::schema::Schema;
 use crate::ports::Runtime;
@@ -173,19 +173,54 @@ impl MssqlRepositoryBuilder {
     ///
     /// [`MssqlError`] when the connection string cannot be used, or asks for less than verified TLS.
     pub fn build(self) -> Result<MssqlRepository, MssqlError> {
+        let builder = bb8::Pool::builder()
+            .max_size(self.pool_size)
+            .connection_timeout(self.acquire_timeout)
+            .idle_timeout(Some(self.idle_timeout))
+            .max_lifetime(Some(self.max_lifetime))
+            // Whoever waits is told why there is no connection, and tries again by itself.
+            .retry_connection(false);
+        self.build_over(|manager| builder.build_unchecked(manager))
+    }
+
+    /// The same over a pool of the host's own, of the connections that this manager makes: its size, its timeouts and its statistics
+    /// are the host's, and so are statements of its own on these connections. [`acquire_timeout`](Self::acquire_timeout) bounds how long
+    /// one connection takes to make; [`pool_size`](Self::pool_size),
+    /// [`idle_timeout`](Self::idle_timeout) and [`max_lifetime`](Self::max_lifetime) do nothing then.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use ticket_reservation::{adapters::mssql::{MssqlRepository, bb8}, ports::Runtime};
+    /// # async fn open(url: &str, runtime: Arc<dyn Runtime>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut own = None;
+    /// let repository = MssqlRepository::builder(url, runtime).build_over(|manager| {
+    ///     let pool = bb8::Pool::builder().max_size(32).min_idle(4).build_unchecked(manager);
+    ///     own.insert(pool).clone()
+    /// })?;
+    /// repository.migrate().await?;
+    /// # let _ = own;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build_over(
+        self,
+        pool: impl FnOnce(ConnectionManager) -> bb8::Pool<ConnectionManager>,
+    ) -> Result<MssqlRepository, MssqlError> {
         let schema = Schema::new(&self.schema)?;
         let mut config = self.config()?;
         // How long connecting takes is the manager's to say, and how long a call takes the pool's.
         config.handshake_timeout(None);
         config.command_timeout(None);
         let stays_here = self.tls == Tls::NotOnLoopback;
-        let manager = Manager::new(config, stays_here, schema.clone(), self.acquire_timeout, self.call_timeout);
-        let builder = bb8::Pool::builder()
-            .max_size(self.pool_size)
-            .connection_timeout(self.acquire_timeout)
-            .idle_timeout(Some(self.idle_timeout))
-            .max_lifetime(Some(self.max_lifetime));
-        Ok(MssqlRepository::over(Pool::new(builder, manager), schema, self.runtime))
+        let manager =
+            ConnectionManager::new(config, stays_here, schema.clone(), self.acquire_timeout, self.call_timeout);
+        Ok(MssqlRepository::over(Pool::new(manager, pool), schema, self.runtime))
     }
 
     fn config(&self) -> Result<Config, MssqlError> {

@@ -74,11 +74,14 @@ mod rows;
 mod schema;
 mod settings;
 
+/// The pool, in the version that this adapter uses.
+pub use bb8;
 pub use check::{CLOCK_OFFSET_MAX, Finding};
 pub use config::{
     ACQUIRE_TIMEOUT_DEFAULT, CALL_TIMEOUT_DEFAULT, MssqlRepositoryBuilder, POOL_SIZE_DEFAULT, SCHEMA_DEFAULT,
 };
 pub use error::MssqlError;
+pub use pool::{Connection, ConnectionManager};
 pub use repository::{MssqlRepository, PURGE_EVENTS_MAX, PURGE_ROWS_MAX};
 /// The driver, in the version that this adapter uses.
 pub use tiberius;

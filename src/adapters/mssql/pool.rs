@@ -21,18 +21,21 @@ use crate::adapters::pooling::{self, Failures, TRUSTED_FOR, within};
 /// The pool, and how long a call waits for its answer.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
-    connections: pooling::Pool<Manager>,
+    connections: pooling::Pool<ConnectionManager>,
     call_timeout: Duration,
 }
 
 impl Pool {
-    pub(super) fn new(builder: bb8::Builder<Manager>, manager: Manager) -> Self {
+    pub(super) fn new(
+        manager: ConnectionManager,
+        pool: impl FnOnce(ConnectionManager) -> bb8::Pool<ConnectionManager>,
+    ) -> Self {
         let (failures, call_timeout) = (Arc::clone(&manager.failures), manager.call_timeout);
-        Self { connections: pooling::Pool::new(builder, manager, failures), call_timeout }
+        Self { connections: pooling::Pool::new(pool(manager), failures), call_timeout }
     }
 
     /// Takes a connection. What fails here has sent nothing.
-    async fn take(&self) -> Result<PooledConnection<'_, Manager>, MssqlError> {
+    async fn take(&self) -> Result<PooledConnection<'_, ConnectionManager>, MssqlError> {
         self.connections.take().await.map_err(|error| error.unwrap_or(MssqlError::Busy))
     }
 }
@@ -40,8 +43,9 @@ impl Pool {
 /// How often a server may send a new connection on to another address.
 const REDIRECTS_MAX: usize = 3;
 
-/// Makes connections.
-pub(super) struct Manager {
+/// Makes the connections of a pool, which may be a host's own: see
+/// [`build_over`](super::MssqlRepositoryBuilder::build_over).
+pub struct ConnectionManager {
     config: Config,
     /// Whether connections may go to this machine alone.
     stays_here: bool,
@@ -51,7 +55,7 @@ pub(super) struct Manager {
     failures: Arc<Failures<MssqlError>>,
 }
 
-impl Manager {
+impl ConnectionManager {
     pub(super) fn new(
         config: Config,
         stays_here: bool,
@@ -97,7 +101,7 @@ impl Manager {
     }
 }
 
-impl ManageConnection for Manager {
+impl ManageConnection for ConnectionManager {
     type Connection = Connection;
     type Error = MssqlError;
 
@@ -126,14 +130,14 @@ impl ManageConnection for Manager {
     }
 }
 
-impl fmt::Debug for Manager {
+impl fmt::Debug for ConnectionManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").finish_non_exhaustive()
+        f.debug_struct("ConnectionManager").finish_non_exhaustive()
     }
 }
 
 /// A connection, and statements as they are on it.
-pub(super) struct Connection {
+pub struct Connection {
     client: Client<Compat<TcpStream>>,
     schema: Schema,
     ids: Ids,
@@ -144,6 +148,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// The driver's client, for statements of the host's own. What they set or leave open, an answer that is not read to its end too, the
+    /// next user of the connection finds: [`discard`](Self::discard) it then.
+    pub fn client(&mut self) -> &mut Client<Compat<TcpStream>> {
+        &mut self.client
+    }
+
+    /// Nobody uses it again: it is closed when it comes back to the pool.
+    pub fn discard(&mut self) {
+        self.is_in_use = true;
+    }
+
     /// A statement in which words in braces stand for others, written out once.
     fn statement(&mut self, sql: &str) -> Arc<str> {
         if let Some(statement) = self.statements.get(sql) {

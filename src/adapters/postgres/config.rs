@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::config::{Config, Host, SslMode};
 
 use super::error::PostgresError;
-use super::pool::{Manager, Pool};
+use super::pool::{ConnectionManager, Pool};
 use super::repository::PostgresRepository;
 use super::schema::Schema;
 use super::tls;
@@ -158,6 +158,45 @@ impl PostgresRepositoryBuilder {
     ///
     /// [`PostgresError`] when the connection string cannot be used, or asks for less than verified TLS.
     pub fn build(self) -> Result<PostgresRepository, PostgresError> {
+        let builder = bb8::Pool::builder()
+            .max_size(self.pool_size)
+            .connection_timeout(self.acquire_timeout)
+            .idle_timeout(Some(self.idle_timeout))
+            .max_lifetime(Some(self.max_lifetime))
+            // Whoever waits is told why there is no connection, and tries again by itself.
+            .retry_connection(false);
+        self.build_over(|manager| builder.build_unchecked(manager))
+    }
+
+    /// The same over a pool of the host's own, of the connections that this manager makes: its size, its timeouts and its statistics
+    /// are the host's, and so are statements of its own on these connections. [`acquire_timeout`](Self::acquire_timeout) bounds how long
+    /// one connection takes to make; [`pool_size`](Self::pool_size),
+    /// [`idle_timeout`](Self::idle_timeout) and [`max_lifetime`](Self::max_lifetime) do nothing then.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use ticket_reservation::{adapters::postgres::{PostgresRepository, bb8}, ports::Runtime};
+    /// # async fn open(url: &str, runtime: Arc<dyn Runtime>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut own = None;
+    /// let repository = PostgresRepository::builder(url, runtime).build_over(|manager| {
+    ///     let pool = bb8::Pool::builder().max_size(32).min_idle(4).build_unchecked(manager);
+    ///     own.insert(pool).clone()
+    /// })?;
+    /// repository.migrate().await?;
+    /// # let _ = own;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build_over(
+        self,
+        pool: impl FnOnce(ConnectionManager) -> bb8::Pool<ConnectionManager>,
+    ) -> Result<PostgresRepository, PostgresError> {
         let schema = Schema::new(&self.schema)?;
         let mut config = parse(&self.url, self.plain)?;
         if let (None, Some(password)) = (config.get_password(), &self.password) {
@@ -174,7 +213,7 @@ impl PostgresRepositoryBuilder {
             }
         };
         config.connect_timeout(self.acquire_timeout).application_name("ticket-reservation");
-        let manager = Manager::new(
+        let manager = ConnectionManager::new(
             config,
             tls,
             Arc::clone(&self.runtime),
@@ -182,13 +221,7 @@ impl PostgresRepositoryBuilder {
             self.acquire_timeout,
             self.call_timeout,
         );
-        let builder = bb8::Pool::builder()
-            .max_size(self.pool_size)
-            .connection_timeout(self.acquire_timeout)
-            .idle_timeout(Some(self.idle_timeout))
-            .max_lifetime(Some(self.max_lifetime));
-        let pool = Pool::new(builder, manager);
-        Ok(PostgresRepository::over(pool, schema, self.runtime))
+        Ok(PostgresRepository::over(Pool::new(manager, pool), schema, self.runtime))
     }
 }
 

@@ -69,11 +69,14 @@ mod schema;
 mod settings;
 mod tls;
 
+/// The pool, in the version that this adapter uses.
+pub use bb8;
 pub use check::{CLOCK_OFFSET_MAX, Finding};
 pub use config::{
     ACQUIRE_TIMEOUT_DEFAULT, CALL_TIMEOUT_DEFAULT, POOL_SIZE_DEFAULT, PostgresRepositoryBuilder, SCHEMA_DEFAULT,
 };
 pub use error::PostgresError;
+pub use pool::{Connection, ConnectionManager};
 pub use repository::{PURGE_EVENTS_MAX, PostgresRepository};
 /// The driver, in the version that this adapter uses.
 pub use tokio_postgres;

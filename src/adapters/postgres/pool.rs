@@ -19,24 +19,28 @@ use crate::ports::Runtime;
 /// The pool, and how long a call waits for its answer.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
-    connections: pooling::Pool<Manager>,
+    connections: pooling::Pool<ConnectionManager>,
     call_timeout: Duration,
 }
 
 impl Pool {
-    pub(super) fn new(builder: bb8::Builder<Manager>, manager: Manager) -> Self {
+    pub(super) fn new(
+        manager: ConnectionManager,
+        pool: impl FnOnce(ConnectionManager) -> bb8::Pool<ConnectionManager>,
+    ) -> Self {
         let (failures, call_timeout) = (Arc::clone(&manager.failures), manager.call_timeout);
-        Self { connections: pooling::Pool::new(builder, manager, failures), call_timeout }
+        Self { connections: pooling::Pool::new(pool(manager), failures), call_timeout }
     }
 
     /// Takes a connection. What fails here has sent nothing.
-    async fn take(&self) -> Result<PooledConnection<'_, Manager>, PostgresError> {
+    async fn take(&self) -> Result<PooledConnection<'_, ConnectionManager>, PostgresError> {
         self.connections.take().await.map_err(|error| error.unwrap_or(PostgresError::Busy))
     }
 }
 
-/// Makes connections.
-pub(super) struct Manager {
+/// Makes the connections of a pool, which may be a host's own: see
+/// [`build_over`](super::PostgresRepositoryBuilder::build_over).
+pub struct ConnectionManager {
     config: Config,
     tls: Option<MakeRustlsConnect>,
     runtime: Arc<dyn Runtime>,
@@ -46,7 +50,7 @@ pub(super) struct Manager {
     failures: Arc<Failures<PostgresError>>,
 }
 
-impl Manager {
+impl ConnectionManager {
     pub(super) fn new(
         config: Config,
         tls: Option<MakeRustlsConnect>,
@@ -87,7 +91,7 @@ impl Manager {
     }
 }
 
-impl ManageConnection for Manager {
+impl ManageConnection for ConnectionManager {
     type Connection = Connection;
     type Error = PostgresError;
 
@@ -122,14 +126,14 @@ impl ManageConnection for Manager {
     }
 }
 
-impl fmt::Debug for Manager {
+impl fmt::Debug for ConnectionManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manager").finish_non_exhaustive()
+        f.debug_struct("ConnectionManager").finish_non_exhaustive()
     }
 }
 
 /// A connection with the statements that were prepared on it.
-pub(super) struct Connection {
+pub struct Connection {
     client: Client,
     schema: Schema,
     statements: HashMap<String, Statement>,
@@ -139,6 +143,18 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// The driver's client, for statements of the host's own. What they set or leave open, the next user of the connection finds:
+    /// [`discard`](Self::discard) it then.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Nobody uses it again: it is closed when it comes back to the pool.
+    pub fn discard(&mut self) {
+        self.is_in_use = true;
+    }
+
     /// A statement in which `{schema}` stands for the schema, prepared once.
     async fn statement(&mut self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
         if let Some(statement) = self.statements.get(sql) {
