@@ -18,7 +18,7 @@ use ticket_reservation::ports::Repository;
 
 use super::books::Books;
 use super::journal::Journal;
-use crate::args::{StoreKind, name};
+use crate::args::StoreKind;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::sale::Sale;
@@ -47,6 +47,7 @@ pub(crate) async fn read(
         (StoreKind::Postgres, _) => postgres::read(database, &sale.event).await,
         #[cfg(feature = "mssql")]
         (StoreKind::Mssql, _) => mssql::read(database, &sale.event).await,
-        (other, _) => Err(Failure::usage(format!("a {} store cannot be read by this build", name(other)))),
+        #[cfg(not(all(feature = "mssql", feature = "postgres", feature = "sqlite")))]
+        (other, _) => Err(Failure::usage(format!("a {} store cannot be read by this build", crate::args::name(other)))),
     }
 }
