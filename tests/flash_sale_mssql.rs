@@ -42,7 +42,6 @@ fn killed_workers_lose_nothing_that_was_acknowledged() {
 #[test]
 fn what_cannot_be_done_is_one_line() {
     run("--store mssql").assert_refused("--store mssql needs --store-url");
-    run("--store mssql --insecure").assert_refused("--insecure goes with");
     run("--store mssql --store-url Server=127.0.0.1,1;Encrypt=false;UID=a;PWD=hunter2")
         .assert_said("danger_plain_connections");
     run("--store mssql --store-url Server=127.0.0.1,1;TrustServerCertificate=yes;UID=a;PWD=hunter2")

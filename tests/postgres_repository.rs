@@ -507,19 +507,19 @@ async fn a_hosts_own_pool_is_used_by_the_repository_and_by_the_host() {
     repository.migrate().await.expect("tables");
     repository.commit(&event(), &[new_event()]).await.expect("an answer");
     assert_eq!(own.state().connections, 1);
-    let id_of = async |discards: bool| {
+    let id_of = async |says_so: bool| {
         let mut connection = own.get().await.expect("a connection");
         let row = connection.client().query_one("SELECT pg_backend_pid()", &[]).await.expect("a row");
-        if discards {
-            connection.discard();
+        if says_so {
+            connection.clean();
         }
         row.get::<_, i32>(0)
     };
-    let first = id_of(false).await;
+    let first = id_of(true).await;
     repository.load(&load_event()).await.expect("a snapshot");
-    assert_eq!(id_of(true).await, first);
+    assert_eq!(id_of(false).await, first);
     repository.load(&load_event()).await.expect("a snapshot");
-    assert_ne!(id_of(false).await, first);
+    assert_ne!(id_of(true).await, first);
 }
 
 // ---- a full disk

@@ -224,6 +224,12 @@ impl SaleArgs {
         if self.store == StoreKind::Memory && self.store_url.is_some() {
             return Err(Failure::usage("a memory store has no address: leave out --store-url"));
         }
+        if self.store == StoreKind::Mssql && self.store_url.is_none() {
+            return Err(Failure::usage(
+                "--store mssql needs --store-url: the connection string of a SQL Server, such as \
+                 \"Server=tcp:127.0.0.1,1433;Database=tickets;User ID=sa;Password=...\"",
+            ));
+        }
         let has_server = matches!(self.store, StoreKind::Postgres | StoreKind::Mssql);
         if self.insecure && !(has_server && self.store_url.is_some()) {
             return Err(Failure::usage("--insecure goes with --store postgres or mssql, and --store-url"));

@@ -18,6 +18,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 struct Server {
     updateability: &'static str,
     delayed_durability: i64,
+    /// How ids are compared; nothing where there are no tables.
+    collation: Option<&'static str>,
     /// Its clock, by the host's.
     clock: fn(Timestamp) -> Timestamp,
     /// How many replicas are not waited for, and how many are; without an answer where there is no such view.
@@ -29,6 +31,7 @@ struct Server {
 const HEALTHY: Server = Server {
     updateability: "READ_WRITE",
     delayed_durability: 0,
+    collation: Some("Latin1_General_100_BIN2_UTF8"),
     clock: |host| host,
     replicas: Some((0, 0)),
     lacks: None,
@@ -40,8 +43,9 @@ impl Server {
         let rows = if sql.contains("Updateability") {
             let now = (self.clock)(SystemClock.unix_time()).as_micros();
             let columns = [("updateability", Type::NVarChar(128)), ("delayed_durability", Type::BigInt)];
-            let columns = columns.into_iter().chain([("now", Type::BigInt)]);
-            Table::new(columns).row([self.updateability.into(), self.delayed_durability.into(), now.into()])
+            let columns = columns.into_iter().chain([("now", Type::BigInt), ("collation", Type::NVarChar(128))]);
+            let (updateability, durability) = (self.updateability.into(), self.delayed_durability.into());
+            Table::new(columns).row([updateability, durability, now.into(), self.collation.into()])
         } else if sql.contains("sys.availability_replicas") {
             let Some((asynchronous, synchronous)) = self.replicas else { return Some(Answer::rows(end())) };
             let columns = [("asynchronous", Type::BigInt), ("synchronous", Type::BigInt)];
@@ -83,6 +87,17 @@ async fn nothing_is_found_of_a_healthy_server() {
 #[tokio::test]
 async fn commits_that_are_not_on_the_disk_are_found() {
     assert_eq!(findings(Server { delayed_durability: 2, ..HEALTHY }).await, [Finding::NotDurable]);
+}
+
+#[tokio::test]
+async fn ids_that_are_compared_by_a_language_are_found() {
+    let german = "German_PhoneBook_CI_AS";
+    let found = [Finding::Collation { found: german.to_owned() }];
+    assert_eq!(findings(Server { collation: Some(german), ..HEALTHY }).await, found);
+    let exact = ["bbf_unicode_bin2", "Latin1_General_100_BIN2"].map(Some);
+    for collation in exact.into_iter().chain([None]) {
+        assert_eq!(findings(Server { collation, ..HEALTHY }).await, []);
+    }
 }
 
 #[tokio::test]

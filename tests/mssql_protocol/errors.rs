@@ -16,7 +16,7 @@ const CASES: [Case; 10] = [
     (&[1205], 13, Transient, Transient),
     (&[1222, 52004, 3960, 3961], 16, Transient, Transient),
     // It may pass.
-    (&[701, 8645, 9002, 1101, 1105, 1204], 17, Transient, Transient),
+    (&[701, 8645, 8651, 9002, 1101, 1105, 1204], 17, Transient, Transient),
     (&[10928, 10929, 40501], 16, Transient, Transient),
     // It may be a failover.
     (&[3906, 3908, 976, 978, 983], 14, Transient, Transient),

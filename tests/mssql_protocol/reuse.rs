@@ -214,18 +214,18 @@ async fn a_hosts_own_pool_is_used_by_the_repository_and_by_the_host() {
     let (repository, own) = (repository.expect("a connection string"), own.expect("a pool"));
     server.answers([commit_answer(&[]), Answer::rows(end()), commit_answer(&[])]);
     commits(&repository).await;
-    let ask = async |discards: bool| {
+    let ask = async |says_so: bool| {
         let mut connection = own.get().await.expect("a connection");
         connection.client().simple_query("SELECT 'mine'").await.expect("an answer").into_results().await.expect("rows");
-        if discards {
-            connection.discard();
+        if says_so {
+            connection.clean();
         }
     };
-    ask(false).await;
+    ask(true).await;
     commits(&repository).await;
     assert_eq!(server.opened(), 1);
     server.answers([Answer::rows(end()), commit_answer(&[])]);
-    ask(true).await;
+    ask(false).await;
     commits(&repository).await;
     assert_eq!(server.opened(), 2);
 }

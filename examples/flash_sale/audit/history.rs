@@ -4,7 +4,7 @@
 //! That is linearizability (Herlihy and Wing, 1990) of the event as one object, for a history whose order of writes is known. The feed
 //! is that order; each request happened at one moment between its asking and its answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ pub(crate) fn check(books: &Books, journal: &Journal, findings: &mut Findings) {
 
 /// In the order of the feed.
 fn acts(books: &Books, journal: &Journal) -> Vec<Act> {
-    let mut seen = HashMap::new();
+    let mut seen = HashSet::new();
     let mut acts = Vec::new();
     for (position, change) in books.changes.iter().enumerate() {
         let Record::Reservation(reservation, row) = &change.record else { continue };
@@ -45,7 +45,7 @@ fn acts(books: &Books, journal: &Journal) -> Vec<Act> {
             ReservationState::Released => Kind::Release,
             _ => continue,
         };
-        if seen.insert((*reservation, what.name()), ()).is_some() {
+        if !seen.insert((*reservation, what.name())) {
             continue;
         }
         let Some(story) = journal.stories.get(reservation) else { continue };

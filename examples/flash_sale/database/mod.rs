@@ -32,12 +32,11 @@ impl Server {
     /// What the sale's store needs.
     pub(crate) fn of(args: &SaleArgs) -> Result<Self, Failure> {
         match (args.store, &args.store_url) {
-            (StoreKind::Memory | StoreKind::Sqlite, _) => Ok(Self::named(Database::default())),
+            // A SQL Server without an address is refused before.
+            (StoreKind::Memory | StoreKind::Sqlite, _) | (StoreKind::Mssql, None) => {
+                Ok(Self::named(Database::default()))
+            }
             (StoreKind::Postgres | StoreKind::Mssql, Some(url)) => Ok(Self::named(Database::named(url, args.insecure))),
-            (StoreKind::Mssql, None) => Err(Failure::usage(
-                "--store mssql needs --store-url: the connection string of a SQL Server, such as \
-                 \"Server=tcp:127.0.0.1,1433;Database=tickets;User ID=sa;Password=...\"",
-            )),
             (StoreKind::Postgres, None) => Self::private(),
         }
     }

@@ -23,6 +23,11 @@ pub enum Finding {
         /// How many.
         replicas: u64,
     },
+    /// Ids are not compared byte by byte.
+    Collation {
+        /// How they are compared.
+        found: String,
+    },
     /// This user may not do what a sale needs.
     MissingPermission {
         /// On what.
@@ -44,6 +49,7 @@ impl fmt::Display for Finding {
             Self::AsynchronousReplication { replicas } => {
                 write!(f, "does not wait for its {replicas} replicas: a failover may lose what was acknowledged")
             }
+            Self::Collation { found } => write!(f, "does not compare ids byte by byte ({found})"),
             Self::MissingPermission { of } => write!(f, "does not let this user use {of}"),
             Self::ClockOffset { by } => write!(f, "has a clock that is {by:?} from the host's"),
         }
@@ -52,7 +58,9 @@ impl fmt::Display for Finding {
 
 /// Settings and the clock.
 const STATE: &str = "SELECT CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS nvarchar(128)) AS updateability,
-        CAST(d.delayed_durability AS bigint) AS delayed_durability, {now} AS now
+        CAST(d.delayed_durability AS bigint) AS delayed_durability, {now} AS now,
+        (SELECT CAST(c.collation_name AS nvarchar(128)) FROM sys.columns AS c
+            WHERE c.object_id = OBJECT_ID(N'{schema_in_text}.ticket') AND c.name = N'ticket_id') AS collation
     FROM sys.databases AS d WHERE d.database_id = DB_ID(); SELECT N'end' AS kind";
 
 /// The value of `sys.databases.delayed_durability` for `FORCED`.
@@ -97,6 +105,12 @@ pub(super) async fn check(
         }
         if row.try_get::<&str, _>("updateability")?.is_some_and(|it| it != "READ_WRITE") {
             findings.push(Finding::ReadOnly);
+        }
+        if let Some(found) = row.try_get::<&str, _>("collation")? {
+            let name = found.to_lowercase();
+            if !(name.ends_with("_bin2") || name.ends_with("_bin2_utf8")) {
+                findings.push(Finding::Collation { found: found.to_owned() });
+            }
         }
         let clock = Timestamp::from_micros(number(&row, "now")?);
         let by = before.since(clock).max(clock.since(after));

@@ -157,11 +157,8 @@ BEGIN
     IF EXISTS (SELECT 1 FROM @k WHERE kind = N'reservation')
     BEGIN
         -- Reservations are named across events: another event's are kept as they are until the end.
-        IF EXISTS (
-            SELECT 1 FROM @k AS k INNER JOIN {schema}.reservation AS x ON x.reservation_id = k.uid
-            WHERE k.kind = N'reservation' AND x.event_id <> {event})
-            UPDATE x SET version = x.version FROM @k AS k INNER JOIN {schema}.reservation AS x ON x.reservation_id = k.uid
-                WHERE k.kind = N'reservation' AND x.event_id <> {event};
+        UPDATE x SET version = x.version FROM @k AS k INNER JOIN {schema}.reservation AS x ON x.reservation_id = k.uid
+            WHERE k.kind = N'reservation' AND x.event_id <> {event} {loops};
         INSERT INTO @stale (no)
             SELECT k.no FROM @k AS k LEFT JOIN {schema}.reservation AS x ON x.reservation_id = k.uid
             WHERE k.kind = N'reservation' AND COALESCE(x.version, 0) <> k.version {loops};
@@ -328,7 +325,8 @@ BEGIN
         SET @rows = @@ROWCOUNT;
         IF @rows <> 1 THROW 52002, N'the counter of the change feed was not where it was', 1;
     END;
-    COMMIT TRANSACTION;
+    -- What follows the commit must not be able to fail.
     SELECT N'stale' AS kind, s.no FROM @stale AS s;
+    COMMIT TRANSACTION;
     SELECT N'end' AS kind;
 END

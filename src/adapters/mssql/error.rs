@@ -4,11 +4,11 @@
 //! | --- | --- | --- |
 //! | deadlock victim (1205), lock timeout (1222, 52004), snapshot conflict (3960, 3961) | `Transient` | the transaction was rolled back |
 //! | unique violation (2627, 2601) | `Transient`, after the commit was tried again a few times | another event's commit created the same record at the same time: by then it is seen |
-//! | out of memory (701, 8645), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501) | `Transient` | it may pass; the transaction was rolled back |
+//! | out of memory (701, 8645, 8651), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501) | `Transient` | it may pass; the transaction was rolled back |
 //! | a database that moves (40197, 40613, 49918 to 49920), when connecting | `Transient` | nothing was sent |
 //! | a read-only database or replica (3906, 3908, 976, 978, 983) | `Transient` | it may be a failover |
 //! | a violated constraint (547, 515), a row count that differs (52002), a transaction around the commit (52003) | `Permanent` | an invariant is broken: an alarm |
-//! | login failed (18456, 18452, 18470, 18486, 18487, 18488), no such database (4060, 911, 916), missing permission (229, 230, 262, 297, 300), missing tables or procedures (208, 2812, 201, 8144, 8145) | `Permanent` | someone has to repair something |
+//! | login failed (18450 to 18470, 18486 to 18488), no such database (4060, 911, 916), missing permission (229, 230, 262, 297, 300), missing tables or procedures (208, 2812, 201, 8144, 8145) | `Permanent` | someone has to repair something |
 //! | TLS is refused, or the certificate is not trusted | `Permanent` | the same |
 //! | any other number, or a severity of 20 or more, once a write was sent | `Unknown` | who does not know must not guess |
 //! | the connection cannot be made, or is lost during a read | `Transient` | nothing was changed |

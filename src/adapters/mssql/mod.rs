@@ -46,11 +46,11 @@
 //! change feed's positions are given under the same lock, so that who reads it up to one misses nothing before. None of this rests on
 //! lock hints or on whether the database has `READ_COMMITTED_SNAPSHOT`.
 //!
-//! A load keeps commits of its event waiting while it reads, so that what it reads was true at one moment; where the server does not
-//! do that, the load sees that one came in between, and reads again in a second round trip.
+//! A load keeps commits of its event waiting while it reads, and not while its answer is sent, so that what it reads was true at one
+//! moment; where the server does not do that, the load sees that one came in between, and reads again in a second round trip.
 //!
 //! The store's clock is the database server's (`SYSUTCDATETIME`). A call waits for a connection and then for its answer, each for the
-//! time of its option, and half a second more. A connection whose call was dropped or failed is not used again.
+//! time of its option, and half a second more; a load does so three times at most, and a commit six times. A connection whose call was dropped or failed is not used again.
 //!
 //! # What it does not guarantee
 //!

@@ -68,7 +68,7 @@ impl ConnectionManager {
 
     async fn client(&self) -> Result<Client<Compat<TcpStream>>, MssqlError> {
         let mut config = self.config.clone();
-        for _ in 0..REDIRECTS_MAX {
+        for _ in 0..=REDIRECTS_MAX {
             let stream = TcpStream::connect(config.get_addr()).await?;
             stream.set_nodelay(true)?;
             match Client::connect(config.clone(), stream.compat_write()).await {
@@ -148,15 +148,16 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The driver's client, for statements of the host's own. What they set or leave open, an answer that is not read to its end too, the
-    /// next user of the connection finds: [`discard`](Self::discard) it then.
+    /// The driver's client, for statements of the host's own. The connection is closed when it comes back to the pool, unless it is said
+    /// to be [`clean`](Self::clean) before: a future that is dropped half-way cannot say so.
     pub fn client(&mut self) -> &mut Client<Compat<TcpStream>> {
+        self.is_in_use = true;
         &mut self.client
     }
 
-    /// Nobody uses it again: it is closed when it comes back to the pool.
-    pub fn discard(&mut self) {
-        self.is_in_use = true;
+    /// What the host did on it is over: every answer is read to its end, no transaction is open, and its settings are as they were.
+    pub fn clean(&mut self) {
+        self.is_in_use = false;
     }
 
     /// A statement in which words in braces stand for others, written out once.

@@ -5,6 +5,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     DECLARE @cutoff bigint = {now} - @retention;
     -- The first 48 bits of a UUID of version 7 are its milliseconds (RFC 9562, section 5.7). Of the text of a `uniqueidentifier`, the
     -- first four bytes and the next two are kept the other way round.
@@ -14,6 +15,8 @@ BEGIN
     DECLARE @at bigint = 1, @done_with bigint = 0, @first bigint, @last bigint, @young bigint, @rows bigint;
     DECLARE @e TABLE (nth bigint NOT NULL PRIMARY KEY, id {text} NOT NULL);
 
+    -- Inside another transaction, or without its locks, it would not be what it is.
+    IF @@TRANCOUNT <> 0 THROW 52003, N'purge_step is a transaction of its own', 1;
     WHILE LEN(@hex) < 12
     BEGIN
         SET @hex = SUBSTRING(N'0123456789abcdef', CAST(@millis % 16 AS int) + 1, 1) + @hex;
@@ -24,9 +27,7 @@ BEGIN
         + SUBSTRING(@hex, 11, 2) + SUBSTRING(@hex, 9, 2) + N'-0000-0000-000000000000' AS uniqueidentifier) AS binary(16));
 
     BEGIN TRANSACTION;
-    DELETE FROM {schema}.operation WHERE operation_id IN (
-        SELECT TOP (@limit) o.operation_id FROM {schema}.operation AS o WITH (READPAST, UPDLOCK)
-        WHERE o.operation_id < @first_id ORDER BY o.operation_id);
+    DELETE TOP (@limit) FROM {schema}.operation WHERE operation_id < @first_id;
     SET @operations = @@ROWCOUNT;
     IF @operations > 0
         UPDATE {schema}.store SET operations_purged_before = @cutoff

@@ -155,7 +155,7 @@ pub(super) fn availability(rows: &[Row]) -> Result<Availability, Fault> {
         match row.kind()? {
             "begin" => availability.at = row.time("now")?,
             "area" => availability.areas.push(AreaAvailability {
-                area: row.id("area_id")?,
+                area: row.id("id")?,
                 tickets: row.unsigned("tickets")?,
                 available: row.unsigned("available")?,
                 held: row.unsigned("held")?,
@@ -173,5 +173,5 @@ fn pool_availability(row: Columns<'_>) -> Result<PoolAvailability, Fault> {
     let Pool { capacity, held, booked } = row.pool()?;
     let held = held.saturating_sub(row.count("lapsed")?);
     let available = capacity.saturating_sub(held).saturating_sub(booked);
-    Ok(PoolAvailability { pool: row.id("pool_id")?, capacity, available, held, booked })
+    Ok(PoolAvailability { pool: row.id("id")?, capacity, available, held, booked })
 }

@@ -49,8 +49,7 @@ pub struct MssqlRepository {
 
 impl MssqlRepository {
     /// Starts with the connection string, as ADO.NET has it
-    /// (<https://learn.microsoft.com/dotnet/api/microsoft.data.sqlclient.sqlconnection.connectionstring>) or as JDBC has it
-    /// (`jdbc:sqlserver://…`), and the runtime, which must be tokio's, with I/O and time enabled.
+    /// (<https://learn.microsoft.com/dotnet/api/microsoft.data.sqlclient.sqlconnection.connectionstring>), and the runtime, which must be tokio's, with I/O and time enabled.
     pub fn builder(connection_string: impl Into<String>, runtime: Arc<dyn Runtime>) -> MssqlRepositoryBuilder {
         MssqlRepositoryBuilder::new(connection_string.into(), runtime)
     }

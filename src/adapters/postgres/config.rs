@@ -24,6 +24,9 @@ pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// The schema unless the builder says otherwise.
 pub const SCHEMA_DEFAULT: &str = "ticket_reservation";
 
+/// What the other times are at least.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
 const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
@@ -125,10 +128,10 @@ impl PostgresRepositoryBuilder {
         self
     }
 
-    /// How long a call waits for a connection, a new one included, before it fails as transient. Default:
+    /// How long a call waits for a connection, a new one included, before it fails as transient; 10 ms at least. Default:
     /// [`ACQUIRE_TIMEOUT_DEFAULT`].
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.acquire_timeout = timeout;
+        self.acquire_timeout = timeout.max(SHORTEST);
         self
     }
 
@@ -139,15 +142,15 @@ impl PostgresRepositoryBuilder {
         self
     }
 
-    /// How long a connection that nobody uses is kept. Default: ten minutes.
+    /// How long a connection that nobody uses is kept, 10 ms at least. Default: ten minutes.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+        self.idle_timeout = timeout.max(SHORTEST);
         self
     }
 
-    /// How old a connection may become. Default: half an hour.
+    /// How old a connection may become, 10 ms at least. Default: half an hour.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.max_lifetime = lifetime;
+        self.max_lifetime = lifetime.max(SHORTEST);
         self
     }
 

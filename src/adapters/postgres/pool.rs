@@ -143,16 +143,16 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The driver's client, for statements of the host's own. What they set or leave open, the next user of the connection finds:
-    /// [`discard`](Self::discard) it then.
-    #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// The driver's client, for statements of the host's own. The connection is closed when it comes back to the pool, unless it is said
+    /// to be [`clean`](Self::clean) before: a future that is dropped half-way cannot say so.
+    pub fn client(&mut self) -> &mut Client {
+        self.is_in_use = true;
+        &mut self.client
     }
 
-    /// Nobody uses it again: it is closed when it comes back to the pool.
-    pub fn discard(&mut self) {
-        self.is_in_use = true;
+    /// What the host did on it is over: every answer is read to its end, no transaction is open, and its settings are as they were.
+    pub fn clean(&mut self) {
+        self.is_in_use = false;
     }
 
     /// A statement in which `{schema}` stands for the schema, prepared once.

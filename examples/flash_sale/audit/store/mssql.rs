@@ -45,7 +45,10 @@ const LINES: &str = "SELECT reservation_id, line, CAST(event_id AS nvarchar(64))
     ORDER BY reservation_id, line";
 const OPERATIONS: &str = "SELECT operation_id, kind, reservation_id, customer_id, decided_at
     FROM {schema}.operation WHERE {of}";
-const CHANGES: &str = "SELECT * FROM {schema}.change WHERE {of} ORDER BY sequence";
+const CHANGES: &str = "SELECT sequence, decided_at, version, kind, state, ticket_id, pool_id, customer_id, reservation_id,
+        held_until, held_at, tickets, pools, quantities, area_id, row_rank, place_number, block_reason, capacity, held, booked,
+        opens_at, closes_at, limit_per_customer
+    FROM {schema}.change WHERE {of} ORDER BY sequence";
 
 /// As the ids in the tables are compared.
 const OF_EVENT: &str = "CAST(event_id AS nvarchar(64)) COLLATE Latin1_General_100_BIN2 = @P1";
