@@ -175,9 +175,11 @@ fn wrong_arguments_are_refused_with_one_clear_line() {
     }
 }
 
+#[cfg(not(feature = "mssql"))]
 #[test]
-fn what_is_not_compiled_in_yet_is_said_so() {
-    run_refused("--store mssql --store-url mssql://localhost", "--store mssql is not compiled in");
+fn mssql_names_its_feature_where_it_is_not_compiled_in() {
+    let line = "--store mssql --store-url Server=localhost";
+    run_refused(line, "--store mssql is not compiled in: add --features mssql");
 }
 
 #[cfg(not(feature = "postgres"))]
