@@ -38,8 +38,8 @@
 //! rustls::crypto::ring::default_provider().install_default()
 //! ```
 //!
-//! Where one provider alone is compiled in, rustls takes it without being told; the feature `redlock` brings ring. Where there
-//! is none, or several and none is chosen, rslock panics in the task of every call, and every call fails. This feature
+//! Where one provider alone is compiled in, rustls takes it without being told; the feature `redlock` brings ring, and
+//! `mssql` a second one (its driver asks for aws-lc-rs). Where there is none, or several and none is chosen, rslock panics in the task of every call, and every call fails. This feature
 //! brings none by itself, because a second one beside the host's would end that choice for all of the host's TLS.
 //!
 //! # Options
