@@ -1,10 +1,9 @@
 //! The flash sale on the SQL Server that the environment names, if it names one. Its tables are those of the default schema.
 #![cfg(all(target_os = "linux", feature = "mssql"))]
 
+mod flash_sale_support;
 #[path = "common/mssql_server.rs"]
 mod mssql_server;
-// A sale is one of many tests' subjects.
-mod flash_sale_support;
 
 use flash_sale_support::{Run, flash_sale, number, report, run, words};
 

@@ -1,6 +1,10 @@
 //! Implementations of the [ports](crate::ports), one folder per technology, each behind its cargo feature.
 
 #[cfg(any(feature = "mssql", feature = "postgres"))]
+mod certificates;
+#[cfg(any(feature = "mssql", feature = "postgres"))]
+mod gathered;
+#[cfg(any(feature = "mssql", feature = "postgres"))]
 mod pooling;
 mod system_clock;
 

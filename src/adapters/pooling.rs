@@ -1,5 +1,5 @@
-//! What adapters over a pool of connections share: whoever waits for a connection learns why there is none, which bb8 does not
-//! tell.
+//! What adapters over a pool of connections share: its options, and that whoever waits for a connection learns why there is none,
+//! which bb8 does not tell.
 
 use std::fmt;
 use std::pin::pin;
@@ -12,6 +12,71 @@ use futures_util::future::{Either, select};
 
 /// A connection that was used so lately is taken for good: if it is not, that shows at once.
 pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(30);
+
+/// How many connections a repository has at most, unless the builder says otherwise.
+pub const POOL_SIZE_DEFAULT: u32 = 8;
+
+/// How long a call waits for a connection unless the builder says otherwise.
+pub const ACQUIRE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// How long a call waits for its answer unless the builder says otherwise.
+pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
+const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
+
+/// What every one of these times is at least.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// How long a call may take at most.
+const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+
+/// Sizes and times of a pool and of the calls on its connections.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) size: u32,
+    pub(super) acquire_timeout: Duration,
+    pub(super) call_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) max_lifetime: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            size: POOL_SIZE_DEFAULT,
+            acquire_timeout: ACQUIRE_TIMEOUT_DEFAULT,
+            call_timeout: CALL_TIMEOUT_DEFAULT,
+            idle_timeout: IDLE_TIMEOUT_DEFAULT,
+            max_lifetime: MAX_LIFETIME_DEFAULT,
+        }
+    }
+}
+
+impl Options {
+    /// The same within the bounds that the builders' setters document.
+    pub(super) fn bounded(self) -> Self {
+        Self {
+            size: self.size.max(1),
+            acquire_timeout: self.acquire_timeout.max(SHORTEST),
+            call_timeout: self.call_timeout.clamp(SHORTEST, CALL_TIMEOUT_MAX),
+            idle_timeout: self.idle_timeout.max(SHORTEST),
+            max_lifetime: self.max_lifetime.max(SHORTEST),
+        }
+    }
+
+    /// A pool of the connections that this makes.
+    pub(super) fn pool<M: ManageConnection>(&self, manager: M) -> bb8::Pool<M> {
+        bb8::Pool::builder()
+            .max_size(self.size)
+            .connection_timeout(self.acquire_timeout)
+            .idle_timeout(Some(self.idle_timeout))
+            .max_lifetime(Some(self.max_lifetime))
+            // Whoever waits is told why there is no connection, and tries again by itself.
+            .retry_connection(false)
+            .build_unchecked(manager)
+    }
+}
 
 /// A pool. A clone is the same one.
 pub(super) struct Pool<M: ManageConnection> {

@@ -17,7 +17,6 @@ pub(crate) const EVENT: Columns = &[
     ("limit_per_customer", NUMBER),
     ("version", NUMBER),
     ("decided_at", NUMBER),
-    ("changes_purged_through", NUMBER),
 ];
 pub(crate) const TICKET: Columns = &[
     ("ticket_id", ID),
@@ -129,7 +128,7 @@ pub(crate) fn pool_row(id: &str, numbers: [i64; 3]) -> Vec<Value> {
 
 /// An event on sale, without a limit and a window.
 pub(crate) fn event_row() -> Vec<Value> {
-    vec!["on_sale".into(), Value::Null, Value::Null, Value::Null, 2_i64.into(), 800_i64.into(), 0_i64.into()]
+    vec!["on_sale".into(), Value::Null, Value::Null, Value::Null, 2_i64.into(), 800_i64.into()]
 }
 
 /// An event and its one pool.

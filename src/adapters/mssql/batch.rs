@@ -7,8 +7,8 @@ use super::error::Fault;
 use super::load::guid;
 use super::rows::VOIDED;
 use crate::domain::{
-    CustomerId, EventId, EventState, OperationRecord, Record, RecordKey, Recorded, Reservation, ReservationState,
-    Ticket, TicketState, Timestamp,
+    Allowance, CustomerId, EventId, EventState, OperationRecord, Pool, Record, RecordKey, Recorded, Reservation,
+    ReservationState, Ticket, TicketState, Timestamp,
 };
 use crate::ports::{Group, Write};
 
@@ -20,18 +20,14 @@ pub(super) const COMMIT: &str = "EXEC {schema}.commit_groups @P1, @P2, @P3, @P4,
 /// (<https://learn.microsoft.com/sql/relational-databases/sql-server-transaction-locking-and-row-versioning-guide#lock-escalation>).
 const PART_ROWS: usize = 1_000;
 
-/// Rows of one table. Each has the number of its part in front.
+/// Rows of one table.
 #[derive(Debug, Default)]
 struct Rows(Vec<Value>);
 
 impl Rows {
-    fn push(&mut self, row: Value) {
-        let part = self.0.len() / PART_ROWS;
-        let mut columns = vec![Value::from(part)];
-        if let Value::Array(row) = row {
-            columns.extend(row);
-        }
-        self.0.push(Value::Array(columns));
+    /// Adds a row, which is told the number of its part: its first column.
+    fn push(&mut self, row: impl FnOnce(usize) -> Value) {
+        self.0.push(row(self.0.len() / PART_ROWS));
     }
 
     fn parts(&self) -> usize {
@@ -142,15 +138,17 @@ impl Tables {
                     EventState::OnSale => "on_sale",
                 };
                 let (opens, closes) = (micros(record.window.opens), micros(record.window.closes));
-                self.events.push(json!([group, nth, version, at, state, opens, closes, record.limit_per_customer]));
+                let limit = record.limit_per_customer;
+                self.events.push(|part| json!([part, group, nth, version, at, state, opens, closes, limit]));
             }
             (RecordKey::Ticket(id), Record::Ticket(record)) => self.ticket(id.as_str(), record, head),
             (RecordKey::Pool(id), Record::Pool(record)) => {
-                let row = json!([group, nth, version, at, id.as_str(), record.capacity, record.held, record.booked]);
-                self.pools.push(row);
+                let Pool { capacity, held, booked } = record;
+                self.pools.push(|part| json!([part, group, nth, version, at, id.as_str(), capacity, held, booked]));
             }
             (RecordKey::Allowance(id), Record::Allowance(record)) => {
-                self.allowances.push(json!([group, nth, version, at, id.as_str(), record.held, record.booked]));
+                let Allowance { held, booked } = record;
+                self.allowances.push(|part| json!([part, group, nth, version, at, id.as_str(), held, booked]));
             }
             (RecordKey::Reservation(id), Record::Reservation(record)) if *id == record.id && record.event == *event => {
                 self.reservation(record, head);
@@ -178,20 +176,23 @@ impl Tables {
         };
         let reservation = reservation.map(|id| guid(id.as_uuid()));
         let place = &ticket.place;
-        self.tickets.push(json!([
-            group,
-            nth,
-            version,
-            at,
-            id,
-            place.area.as_str(),
-            place.row,
-            place.number,
-            state,
-            reservation,
-            until,
-            reason
-        ]));
+        self.tickets.push(|part| {
+            json!([
+                part,
+                group,
+                nth,
+                version,
+                at,
+                id,
+                place.area.as_str(),
+                place.row,
+                place.number,
+                state,
+                reservation,
+                until,
+                reason
+            ])
+        });
     }
 
     fn reservation(&mut self, reservation: &Reservation, Head { group, nth, version, at }: Head) {
@@ -201,27 +202,30 @@ impl Tables {
             _ => None,
         };
         let (tickets, pools) = (reservation.lines.tickets(), reservation.lines.pools());
-        self.reservations.push(json!([
-            group,
-            nth,
-            version,
-            at,
-            id,
-            reservation.customer.as_str(),
-            reservation.state.name(),
-            until,
-            reservation.held_at.as_micros(),
-            list(tickets.iter().map(|id| Value::from(id.as_str()))),
-            list(pools.iter().map(|(id, _)| Value::from(id.as_str()))),
-            list(pools.iter().map(|(_, quantity)| Value::from(*quantity))),
-        ]));
+        self.reservations.push(|part| {
+            json!([
+                part,
+                group,
+                nth,
+                version,
+                at,
+                id,
+                reservation.customer.as_str(),
+                reservation.state.name(),
+                until,
+                reservation.held_at.as_micros(),
+                list(tickets.iter().map(|id| Value::from(id.as_str()))),
+                list(pools.iter().map(|(id, _)| Value::from(id.as_str()))),
+                list(pools.iter().map(|(_, quantity)| Value::from(*quantity))),
+            ])
+        });
         // All lines of a new one; of one that changes those of pools, whose deadline moves with it.
         let is_new = version == 0;
         for (line, ticket) in (1_usize..).zip(tickets).filter(|_| is_new) {
-            self.lines.push(json!([group, id, line, ticket.as_str(), null, 1, null, is_new]));
+            self.lines.push(|part| json!([part, group, id, line, ticket.as_str(), null, 1, null, is_new]));
         }
         for (line, (pool, quantity)) in (tickets.len() + 1..).zip(pools) {
-            self.lines.push(json!([group, id, line, null, pool.as_str(), quantity, until, is_new]));
+            self.lines.push(|part| json!([part, group, id, line, null, pool.as_str(), quantity, until, is_new]));
         }
     }
 
@@ -235,17 +239,9 @@ impl Tables {
         let fingerprint = uuid::Uuid::from_bytes(*operation.fingerprint.as_bytes());
         let reservation = reservation.map(|id| guid(id.as_uuid()));
         let customer = customer.map(CustomerId::as_str);
-        self.operations.push(json!([
-            group,
-            at,
-            id,
-            guid(&fingerprint),
-            kind,
-            reservation,
-            customer,
-            micros(until),
-            changed
-        ]));
+        self.operations.push(|part| {
+            json!([part, group, at, id, guid(&fingerprint), kind, reservation, customer, micros(until), changed])
+        });
     }
 }
 

@@ -1,7 +1,9 @@
 -- Writes groups of records of one event, each whole or not at all, and answers with the numbers of the checks that failed: a
--- group with such a check is not written. After that comes a last row, without which nothing is known. Rows come as JSON arrays of arrays, in the order of the columns below; UUIDs are
--- what has their bytes when it is cast. `@feed` has for each group how many rows it appends to the change feed, in the order of which `nth` counts from 1.
--- No statement writes more rows of a table than are of one `part`, so that their locks do not become one of the whole table.
+-- group with such a check is not written. After that comes a last row, without which nothing is known.
+--
+-- Rows come as JSON arrays of arrays, in the order of the columns below; UUIDs are what has their bytes when it is cast. `@feed`
+-- has for each group how many rows it appends to the change feed, in the order of which `nth` counts from 1. No statement writes
+-- more rows of a table than are of one `part`, so that their locks do not become one of the whole table.
 --
 -- The event's row is written first, and every commit of the event waits there: whatever is compared after that stays true until
 -- the end, and the feed's order is the order of commits. The writes repeat the versions all the same. No lock hint matters.

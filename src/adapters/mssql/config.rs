@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tiberius::{AuthMethod, Config, EncryptionLevel};
 
 use super::connection_string::ConnectionString;
@@ -13,25 +11,12 @@ use super::error::MssqlError;
 use super::pool::{ConnectionManager, Pool};
 use super::repository::MssqlRepository;
 use super::schema::Schema;
+use crate::adapters::certificates;
+use crate::adapters::pooling::Options;
 use crate::ports::Runtime;
-
-/// How many connections a repository has at most, unless the builder says otherwise.
-pub const POOL_SIZE_DEFAULT: u32 = 8;
-
-/// How long a call waits for a connection unless the builder says otherwise.
-pub const ACQUIRE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
-
-/// How long a call waits for its answer unless the builder says otherwise.
-pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// The schema unless the builder says otherwise.
 pub const SCHEMA_DEFAULT: &str = "ticket_reservation";
-
-/// What the other times are at least.
-const SHORTEST: Duration = Duration::from_millis(10);
-
-const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
-const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
 /// Where SQL Server listens unless the connection string says otherwise.
 const PORT_DEFAULT: u16 = 1433;
@@ -75,11 +60,7 @@ pub struct MssqlRepositoryBuilder {
     password: Option<String>,
     certificates: Vec<String>,
     tls: Tls,
-    pool_size: u32,
-    acquire_timeout: Duration,
-    call_timeout: Duration,
-    idle_timeout: Duration,
-    max_lifetime: Duration,
+    options: Options,
 }
 
 impl MssqlRepositoryBuilder {
@@ -91,11 +72,7 @@ impl MssqlRepositoryBuilder {
             password: None,
             certificates: Vec::new(),
             tls: Tls::Verified,
-            pool_size: POOL_SIZE_DEFAULT,
-            acquire_timeout: ACQUIRE_TIMEOUT_DEFAULT,
-            call_timeout: CALL_TIMEOUT_DEFAULT,
-            idle_timeout: IDLE_TIMEOUT_DEFAULT,
-            max_lifetime: MAX_LIFETIME_DEFAULT,
+            options: Options::default(),
         }
     }
 
@@ -139,33 +116,33 @@ impl MssqlRepositoryBuilder {
     /// How many connections there are at most, from 1. An event uses one at a time, and each query one. Default:
     /// [`POOL_SIZE_DEFAULT`].
     pub fn pool_size(mut self, connections: u32) -> Self {
-        self.pool_size = connections.max(1);
+        self.options.size = connections;
         self
     }
 
     /// How long a call waits for a connection, a new one included, before it fails as transient; 10 ms at least. Default:
     /// [`ACQUIRE_TIMEOUT_DEFAULT`].
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.acquire_timeout = timeout.max(SHORTEST);
+        self.options.acquire_timeout = timeout;
         self
     }
 
     /// How long a call waits for its answer, 10 ms to an hour; the server waits for locks so long. Default:
     /// [`CALL_TIMEOUT_DEFAULT`].
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.call_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_secs(3_600));
+        self.options.call_timeout = timeout;
         self
     }
 
     /// How long a connection that nobody uses is kept, 10 ms at least. Default: ten minutes.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout.max(SHORTEST);
+        self.options.idle_timeout = timeout;
         self
     }
 
     /// How old a connection may become, 10 ms at least. Default: half an hour.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.max_lifetime = lifetime.max(SHORTEST);
+        self.options.max_lifetime = lifetime;
         self
     }
 
@@ -176,14 +153,8 @@ impl MssqlRepositoryBuilder {
     ///
     /// [`MssqlError`] when the connection string cannot be used, or asks for less than verified TLS.
     pub fn build(self) -> Result<MssqlRepository, MssqlError> {
-        let builder = bb8::Pool::builder()
-            .max_size(self.pool_size)
-            .connection_timeout(self.acquire_timeout)
-            .idle_timeout(Some(self.idle_timeout))
-            .max_lifetime(Some(self.max_lifetime))
-            // Whoever waits is told why there is no connection, and tries again by itself.
-            .retry_connection(false);
-        self.build_over(|manager| builder.build_unchecked(manager))
+        let options = self.options.bounded();
+        self.build_over(|manager| options.pool(manager))
     }
 
     /// The same over a pool of the host's own, of the connections that this manager makes: its size, its timeouts and its statistics
@@ -215,14 +186,14 @@ impl MssqlRepositoryBuilder {
         self,
         pool: impl FnOnce(ConnectionManager) -> bb8::Pool<ConnectionManager>,
     ) -> Result<MssqlRepository, MssqlError> {
+        let Options { acquire_timeout, call_timeout, .. } = self.options.bounded();
         let schema = Schema::new(&self.schema)?;
         let mut config = self.config()?;
         // How long connecting takes is the manager's to say, and how long a call takes the pool's.
         config.handshake_timeout(None);
         config.command_timeout(None);
         let stays_here = self.tls == Tls::NotOnLoopback;
-        let manager =
-            ConnectionManager::new(config, stays_here, schema.clone(), self.acquire_timeout, self.call_timeout);
+        let manager = ConnectionManager::new(config, stays_here, schema.clone(), acquire_timeout, call_timeout);
         Ok(MssqlRepository::over(Pool::new(manager, pool), schema, self.runtime))
     }
 
@@ -248,7 +219,9 @@ impl MssqlRepositoryBuilder {
             Tls::Verified => {
                 config.encryption(EncryptionLevel::Required);
                 for pem in &self.certificates {
-                    check_certificates(pem)?;
+                    // The driver reads them when it connects, which is too late to say what is wrong.
+                    certificates::trust(&mut RootCertStore::empty(), pem)
+                        .map_err(|why| MssqlError::Certificate { why })?;
                     config.trust_cert_ca_bundle(pem.as_bytes());
                 }
             }
@@ -283,17 +256,6 @@ impl MssqlRepositoryBuilder {
         }
         Ok(())
     }
-}
-
-/// The driver reads them when it connects, which is too late to say what is wrong.
-fn check_certificates(pem: &str) -> Result<(), MssqlError> {
-    let unusable = |why: String| MssqlError::Certificate { why };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-    }
-    if roots.is_empty() { Err(unusable("there is none in the text".to_owned())) } else { Ok(()) }
 }
 
 pub(super) fn is_here(host: &str) -> bool {

@@ -1,14 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use super::error::Fault;
 use super::pool::Answer;
 use super::rows::Columns;
-use crate::domain::{
-    AreaId, CustomerId, Lapsed, LapsedOf, Lines, Place, PoolId, Record, RecordKey, ReservationId, Snapshot, TicketId,
-    Timestamp, Versioned,
-};
+use crate::adapters::gathered::Gathered;
+use crate::domain::{AreaId, LapsedOf, Lines, PoolId, Record, RecordKey, ReservationId, Snapshot, TicketId};
 use crate::ports::{LAPSED_MAX, LoadRequest};
 
 /// One call of the procedure that reads everything.
@@ -97,62 +95,38 @@ pub(super) fn is_of_one_moment(answer: &Answer) -> Result<bool, Fault> {
 
 /// The snapshot that the rows are.
 pub(super) fn snapshot(request: &LoadRequest, Answer { rows, end }: &Answer) -> Result<Snapshot, Fault> {
-    let mut snapshot = Snapshot::new(request.event.clone(), Timestamp::EPOCH);
-    snapshot.reserve(request.records.len().max(rows.len()));
-    let mut free: HashMap<AreaId, Vec<(TicketId, Place)>> =
-        request.free_in.iter().map(|area| (area.clone(), Vec::new())).collect();
-    let mut lapsed: BTreeMap<LapsedOf, BTreeSet<(Timestamp, ReservationId)>> = BTreeMap::new();
+    let mut gathered = Gathered::new(request, rows.len());
     let mut lines = LineRows::default();
-    for key in request.records.iter().chain([&RecordKey::Event]) {
-        snapshot.insert(key.clone(), Versioned::ABSENT);
-    }
     for row in rows.iter().map(Columns::of) {
-        match row.kind()? {
-            "begin" => snapshot.set_clock(row.time("now")?),
-            "line" => lines.add(row)?,
+        let (key, record) = match row.kind()? {
+            "begin" => {
+                gathered.clock(row.time("now")?);
+                continue;
+            }
+            "line" => {
+                lines.add(row)?;
+                continue;
+            }
             "lapsed in pool" => {
-                let of = LapsedOf::Pool(row.id::<PoolId>("id")?);
-                lapsed.entry(of).or_default().insert((row.time("held_until")?, row.reservation_id()?));
+                gathered.lapsed(LapsedOf::Pool(row.id("id")?), row.time("held_until")?, row.reservation_id()?);
+                continue;
             }
             "lapsed of customer" => {
-                let of = LapsedOf::Customer(row.id::<CustomerId>("id")?);
-                lapsed.entry(of).or_default().insert((row.time("held_until")?, row.reservation_id()?));
+                gathered.lapsed(LapsedOf::Customer(row.id("id")?), row.time("held_until")?, row.reservation_id()?);
+                continue;
             }
-            kind => {
-                let (key, record) = match kind {
-                    "event" => (RecordKey::Event, Record::Event(row.event()?)),
-                    "ticket" | "free" => (RecordKey::Ticket(row.id("ticket_id")?), Record::Ticket(row.ticket()?)),
-                    "pool" => (RecordKey::Pool(row.id("pool_id")?), Record::Pool(row.pool()?)),
-                    "allowance" => (RecordKey::Allowance(row.id("customer_id")?), Record::Allowance(row.allowance()?)),
-                    "reservation" => {
-                        let reservation = row.reservation(lines.take(row)?)?;
-                        (RecordKey::Reservation(reservation.id), Record::Reservation(reservation))
-                    }
-                    "operation" => (RecordKey::Operation(row.operation_id()?), Record::Operation(row.operation()?)),
-                    other => return Err(row.fault(format!("no such kind: {other}"))),
-                };
-                match (&key, &record) {
-                    (RecordKey::Ticket(id), Record::Ticket(ticket)) if kind == "free" => {
-                        free.entry(ticket.place.area.clone()).or_default().push((id.clone(), ticket.place.clone()));
-                    }
-                    (RecordKey::Pool(id), _) => drop(lapsed.entry(LapsedOf::Pool(id.clone())).or_default()),
-                    (RecordKey::Allowance(id), _) => drop(lapsed.entry(LapsedOf::Customer(id.clone())).or_default()),
-                    _ => {}
-                }
-                snapshot.insert(key, row.versioned(record)?);
+            "free" => {
+                let (id, ticket) = (row.id("ticket_id")?, row.ticket()?);
+                gathered.free(&id, &ticket.place);
+                (RecordKey::Ticket(id), Record::Ticket(ticket))
             }
-        }
+            "reservation" => row.record_of_reservation(lines.take(row)?)?,
+            _ => row.record()?,
+        };
+        gathered.record(key, row.versioned(record)?);
     }
     if let Some(before) = Columns::of(end).optional_time("operations_purged_before")? {
-        snapshot.set_operations_purged_before(before);
+        gathered.operations_purged_before(before);
     }
-    for (area, tickets) in free {
-        snapshot.insert_free(area, tickets);
-    }
-    for (of, reservations) in lapsed {
-        let more = reservations.len() > LAPSED_MAX;
-        let reservations = reservations.into_iter().map(|(_, id)| id).take(LAPSED_MAX).collect();
-        snapshot.insert_lapsed(of, Lapsed { reservations, more });
-    }
-    Ok(snapshot)
+    Ok(gathered.into_snapshot())
 }

@@ -1,5 +1,5 @@
--- Reads records of one event and what deciding needs next. Keys come as JSON arrays; UUIDs are what has their bytes when it is cast. Every row says
--- what kind it is, and has the columns of its table.
+-- Reads records of one event and what deciding needs next. Keys come as JSON arrays; UUIDs are what has their bytes when it is
+-- cast. Every row says what kind it is, and has the columns of its table.
 --
 -- All that is of the event was true at one moment: while its row is locked for reading, no commit of the event ends. Where that
 -- lock is not taken, the first and the last row tell different numbers of commits, and the caller asks again, with `@is_alone`,
@@ -12,11 +12,8 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    DECLARE @now bigint, @purged_before bigint;
-    DECLARE @ended_commits bigint = -1;
-    DECLARE @commits bigint = -1;
-    DECLARE @is_limited bit = 0;
-    DECLARE @round int = 1;
+    DECLARE @now bigint, @purged_before bigint, @is_limited bit = 0, @round int = 1;
+    DECLARE @commits bigint = -1, @ended_commits bigint = -1;
     DECLARE @t TABLE (id {text} NOT NULL PRIMARY KEY);
     DECLARE @p TABLE (id {text} NOT NULL PRIMARY KEY, round int NOT NULL);
     DECLARE @c TABLE (id {text} NOT NULL PRIMARY KEY, round int NOT NULL);
@@ -49,7 +46,7 @@ BEGIN
     );
     DECLARE @found_e TABLE (
         state {word} NOT NULL, opens_at bigint NULL, closes_at bigint NULL, limit_per_customer bigint NULL,
-        version bigint NOT NULL, decided_at bigint NOT NULL, changes_purged_through bigint NOT NULL
+        version bigint NOT NULL, decided_at bigint NOT NULL
     );
     DECLARE @found_p TABLE (
         pool_id {text} NOT NULL, capacity bigint NOT NULL, held bigint NOT NULL, booked bigint NOT NULL,
@@ -74,8 +71,8 @@ BEGIN
     SELECT @commits = e.commits, @is_limited = CASE WHEN e.limit_per_customer IS NULL THEN 0 ELSE 1 END
         FROM {schema}.event AS e WITH (REPEATABLEREAD) WHERE e.event_id = {event};
     SET @now = {now};
-    INSERT INTO @found_e (state, opens_at, closes_at, limit_per_customer, version, decided_at, changes_purged_through)
-        SELECT x.state, x.opens_at, x.closes_at, x.limit_per_customer, x.version, x.decided_at, x.changes_purged_through
+    INSERT INTO @found_e (state, opens_at, closes_at, limit_per_customer, version, decided_at)
+        SELECT x.state, x.opens_at, x.closes_at, x.limit_per_customer, x.version, x.decided_at
         FROM {schema}.event AS x WHERE x.event_id = {event};
 
     IF EXISTS (SELECT 1 FROM @o)

@@ -50,7 +50,8 @@
 //! moment; where the server does not do that, the load sees that one came in between, and reads again in a second round trip.
 //!
 //! The store's clock is the database server's (`SYSUTCDATETIME`). A call waits for a connection and then for its answer, each for the
-//! time of its option, and half a second more; a load does so three times at most, and a commit six times. A connection whose call was dropped or failed is not used again.
+//! time of its option, and half a second more; a load does so three times at most, and a commit six times. A connection whose call
+//! was dropped or failed is not used again.
 //!
 //! # What it does not guarantee
 //!
@@ -74,12 +75,11 @@ mod rows;
 mod schema;
 mod settings;
 
+pub use super::pooling::{ACQUIRE_TIMEOUT_DEFAULT, CALL_TIMEOUT_DEFAULT, POOL_SIZE_DEFAULT};
 /// The pool, in the version that this adapter uses.
 pub use bb8;
 pub use check::{CLOCK_OFFSET_MAX, Finding};
-pub use config::{
-    ACQUIRE_TIMEOUT_DEFAULT, CALL_TIMEOUT_DEFAULT, MssqlRepositoryBuilder, POOL_SIZE_DEFAULT, SCHEMA_DEFAULT,
-};
+pub use config::{MssqlRepositoryBuilder, SCHEMA_DEFAULT};
 pub use error::MssqlError;
 pub use pool::{Connection, ConnectionManager};
 pub use repository::{MssqlRepository, PURGE_EVENTS_MAX, PURGE_ROWS_MAX};

@@ -6,7 +6,7 @@ use super::error::Fault;
 use super::load::LineRows;
 use super::pool::Answer;
 use super::rows::Columns;
-use crate::domain::{EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Ticket, TicketId};
+use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId};
 use crate::ports::{
     AreaAvailability, Availability, Change, PoolAvailability, ReservationFilter, ReservationQuery, Sequence,
 };
@@ -135,15 +135,8 @@ pub(super) fn changes(answer: &Answer, after: i64) -> Result<Result<Vec<Change>,
 
 fn change(row: Columns<'_>) -> Result<Change, Fault> {
     let (key, record) = match row.kind()? {
-        "event" => (RecordKey::Event, Record::Event(row.event()?)),
-        "ticket" => (RecordKey::Ticket(row.id("ticket_id")?), Record::Ticket(row.ticket()?)),
-        "pool" => (RecordKey::Pool(row.id("pool_id")?), Record::Pool(row.pool()?)),
-        "allowance" => (RecordKey::Allowance(row.id("customer_id")?), Record::Allowance(row.allowance()?)),
-        "reservation" => {
-            let reservation = row.reservation(row.lines()?)?;
-            (RecordKey::Reservation(reservation.id), Record::Reservation(reservation))
-        }
-        other => return Err(row.fault(format!("no such kind: {other}"))),
+        "reservation" => row.record_of_reservation(row.lines()?)?,
+        _ => row.record()?,
     };
     let (sequence, decided_at) = (row.unsigned("sequence")?, row.time("decided_at")?);
     Ok(Change { sequence, decided_at, version: row.version()?, key, record })

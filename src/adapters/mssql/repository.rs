@@ -49,7 +49,8 @@ pub struct MssqlRepository {
 
 impl MssqlRepository {
     /// Starts with the connection string, as ADO.NET has it
-    /// (<https://learn.microsoft.com/dotnet/api/microsoft.data.sqlclient.sqlconnection.connectionstring>), and the runtime, which must be tokio's, with I/O and time enabled.
+    /// (<https://learn.microsoft.com/dotnet/api/microsoft.data.sqlclient.sqlconnection.connectionstring>), and the runtime,
+    /// which must be tokio's, with I/O and time enabled.
     pub fn builder(connection_string: impl Into<String>, runtime: Arc<dyn Runtime>) -> MssqlRepositoryBuilder {
         MssqlRepositoryBuilder::new(connection_string.into(), runtime)
     }
@@ -86,8 +87,8 @@ impl MssqlRepository {
     }
 
     /// Looks for what would break a promise, for the start of a host and for its health probes: durability that the database does not
-    /// give, a database that takes no writes, replicas that are not waited for, permissions that this user lacks, a clock that is far
-    /// from the host's.
+    /// give, a database that takes no writes, replicas that are not waited for, ids that are not compared byte by byte, permissions
+    /// that this user lacks, a clock that is far from the host's.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::error::{Fault, MssqlError};
 use crate::domain::{
     ActionKind, Allowance, Event, EventState, Fingerprint, InvalidId, Lines, OperationId, OperationRecord, Place, Pool,
-    PoolId, Recorded, Reservation, ReservationId, ReservationState, SalesWindow, Ticket, TicketId, TicketState,
-    Timestamp, Versioned,
+    PoolId, Record, RecordKey, Recorded, Reservation, ReservationId, ReservationState, SalesWindow, Ticket, TicketId,
+    TicketState, Timestamp, Versioned,
 };
 
 /// What an operation that was given up is called in place of a kind.
@@ -17,10 +17,7 @@ pub(super) const VOIDED: &str = "voided";
 
 /// The columns of rows named `x`. The driver does not know the bytes of UTF-8.
 pub(super) const COLUMNS: [(&str, &str); 8] = [
-    (
-        "{columns:event}",
-        "x.state, x.opens_at, x.closes_at, x.limit_per_customer, x.version, x.decided_at, x.changes_purged_through",
-    ),
+    ("{columns:event}", "x.state, x.opens_at, x.closes_at, x.limit_per_customer, x.version, x.decided_at"),
     (
         "{columns:ticket}",
         "CAST(x.ticket_id AS nvarchar(64)) AS ticket_id, CAST(x.area_id AS nvarchar(64)) AS area_id, x.row_rank, \
@@ -130,7 +127,7 @@ impl<'r> Columns<'r> {
         self.uuid("reservation_id").map(Into::into)
     }
 
-    pub(super) fn operation_id(self) -> Result<OperationId, Fault> {
+    fn operation_id(self) -> Result<OperationId, Fault> {
         self.uuid("operation_id")?.try_into().map_err(|error: InvalidId| self.fault(error))
     }
 
@@ -138,11 +135,28 @@ impl<'r> Columns<'r> {
         self.unsigned("version")
     }
 
-    pub(super) fn versioned(self, record: crate::domain::Record) -> Result<Versioned, Fault> {
+    pub(super) fn versioned(self, record: Record) -> Result<Versioned, Fault> {
         Ok(Versioned::new(self.version()?, self.time("decided_at")?, record))
     }
 
-    pub(super) fn event(self) -> Result<Event, Fault> {
+    /// A record and its key, of every kind but reservations, whose lines are elsewhere.
+    pub(super) fn record(self) -> Result<(RecordKey, Record), Fault> {
+        Ok(match self.kind()? {
+            "event" => (RecordKey::Event, Record::Event(self.event()?)),
+            "ticket" => (RecordKey::Ticket(self.id("ticket_id")?), Record::Ticket(self.ticket()?)),
+            "pool" => (RecordKey::Pool(self.id("pool_id")?), Record::Pool(self.pool()?)),
+            "allowance" => (RecordKey::Allowance(self.id("customer_id")?), Record::Allowance(self.allowance()?)),
+            "operation" => (RecordKey::Operation(self.operation_id()?), Record::Operation(self.operation()?)),
+            other => return Err(self.fault(format!("no such kind: {other}"))),
+        })
+    }
+
+    pub(super) fn record_of_reservation(self, lines: Lines) -> Result<(RecordKey, Record), Fault> {
+        let reservation = self.reservation(lines)?;
+        Ok((RecordKey::Reservation(reservation.id), Record::Reservation(reservation)))
+    }
+
+    fn event(self) -> Result<Event, Fault> {
         let state = match self.get("state")? {
             "preparing" => EventState::Preparing,
             "on_sale" => EventState::OnSale,
@@ -174,7 +188,7 @@ impl<'r> Columns<'r> {
         Ok(Pool { capacity: self.count("capacity")?, held: self.count("held")?, booked: self.count("booked")? })
     }
 
-    pub(super) fn allowance(self) -> Result<Allowance, Fault> {
+    fn allowance(self) -> Result<Allowance, Fault> {
         Ok(Allowance { held: self.count("held")?, booked: self.count("booked")? })
     }
 
@@ -216,7 +230,7 @@ impl<'r> Columns<'r> {
         read(text).map_err(|error| self.fault(format!("{column}: {error}")))
     }
 
-    pub(super) fn operation(self) -> Result<OperationRecord, Fault> {
+    fn operation(self) -> Result<OperationRecord, Fault> {
         let fingerprint: &[u8] = self.get("fingerprint")?;
         let fingerprint = Fingerprint::from_bytes(fingerprint.try_into().map_err(|error| self.fault(error))?);
         let recorded = match self.get("action")? {

@@ -1,6 +1,6 @@
--- Times are microseconds since the Unix epoch, UTC; DATEADD(second, held_until / 1000000, '1970-01-01') shows one. `version` counts
--- the commits that changed a row, from 1; `decided_at` is the decision time of the last of them. Ids are compared byte by byte;
--- CONVERT(char(32), reservation_id, 2) shows a UUID.
+-- Times are microseconds since the Unix epoch, UTC; DATEADD(second, held_until / 1000000, '1970-01-01') shows one. `version`
+-- counts the commits that changed a row, from 1; `decided_at` is the decision time of the last of them. Ids are compared byte by
+-- byte; CONVERT(char(32), reservation_id, 2) shows a UUID.
 --
 -- Do not write to the tables: every commit goes through commit_groups, which takes the event's row lock first.
 

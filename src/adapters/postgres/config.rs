@@ -10,25 +10,11 @@ use super::pool::{ConnectionManager, Pool};
 use super::repository::PostgresRepository;
 use super::schema::Schema;
 use super::tls;
+use crate::adapters::pooling::Options;
 use crate::ports::Runtime;
-
-/// How many connections a repository has at most, unless the builder says otherwise.
-pub const POOL_SIZE_DEFAULT: u32 = 8;
-
-/// How long a call waits for a connection unless the builder says otherwise.
-pub const ACQUIRE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
-
-/// How long a call waits for its answer unless the builder says otherwise.
-pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// The schema unless the builder says otherwise.
 pub const SCHEMA_DEFAULT: &str = "ticket_reservation";
-
-/// What the other times are at least.
-const SHORTEST: Duration = Duration::from_millis(10);
-
-const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
-const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
 /// How the connection may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +53,7 @@ pub struct PostgresRepositoryBuilder {
     password: Option<String>,
     certificates: Vec<String>,
     plain: Plain,
-    pool_size: u32,
-    acquire_timeout: Duration,
-    call_timeout: Duration,
-    idle_timeout: Duration,
-    max_lifetime: Duration,
+    options: Options,
 }
 
 impl PostgresRepositoryBuilder {
@@ -83,11 +65,7 @@ impl PostgresRepositoryBuilder {
             password: None,
             certificates: Vec::new(),
             plain: Plain::Never,
-            pool_size: POOL_SIZE_DEFAULT,
-            acquire_timeout: ACQUIRE_TIMEOUT_DEFAULT,
-            call_timeout: CALL_TIMEOUT_DEFAULT,
-            idle_timeout: IDLE_TIMEOUT_DEFAULT,
-            max_lifetime: MAX_LIFETIME_DEFAULT,
+            options: Options::default(),
         }
     }
 
@@ -124,33 +102,33 @@ impl PostgresRepositoryBuilder {
     /// How many connections there are at most, from 1. An event uses one at a time, and each query one. Default:
     /// [`POOL_SIZE_DEFAULT`].
     pub fn pool_size(mut self, connections: u32) -> Self {
-        self.pool_size = connections.max(1);
+        self.options.size = connections;
         self
     }
 
     /// How long a call waits for a connection, a new one included, before it fails as transient; 10 ms at least. Default:
     /// [`ACQUIRE_TIMEOUT_DEFAULT`].
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.acquire_timeout = timeout.max(SHORTEST);
+        self.options.acquire_timeout = timeout;
         self
     }
 
     /// How long a call waits for its answer, 10 ms to an hour; the server gives up at the same time. Default:
     /// [`CALL_TIMEOUT_DEFAULT`].
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.call_timeout = timeout.clamp(Duration::from_millis(10), Duration::from_secs(3_600));
+        self.options.call_timeout = timeout;
         self
     }
 
     /// How long a connection that nobody uses is kept, 10 ms at least. Default: ten minutes.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout.max(SHORTEST);
+        self.options.idle_timeout = timeout;
         self
     }
 
     /// How old a connection may become, 10 ms at least. Default: half an hour.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.max_lifetime = lifetime.max(SHORTEST);
+        self.options.max_lifetime = lifetime;
         self
     }
 
@@ -161,14 +139,8 @@ impl PostgresRepositoryBuilder {
     ///
     /// [`PostgresError`] when the connection string cannot be used, or asks for less than verified TLS.
     pub fn build(self) -> Result<PostgresRepository, PostgresError> {
-        let builder = bb8::Pool::builder()
-            .max_size(self.pool_size)
-            .connection_timeout(self.acquire_timeout)
-            .idle_timeout(Some(self.idle_timeout))
-            .max_lifetime(Some(self.max_lifetime))
-            // Whoever waits is told why there is no connection, and tries again by itself.
-            .retry_connection(false);
-        self.build_over(|manager| builder.build_unchecked(manager))
+        let options = self.options.bounded();
+        self.build_over(|manager| options.pool(manager))
     }
 
     /// The same over a pool of the host's own, of the connections that this manager makes: its size, its timeouts and its statistics
@@ -200,6 +172,7 @@ impl PostgresRepositoryBuilder {
         self,
         pool: impl FnOnce(ConnectionManager) -> bb8::Pool<ConnectionManager>,
     ) -> Result<PostgresRepository, PostgresError> {
+        let Options { acquire_timeout, call_timeout, .. } = self.options.bounded();
         let schema = Schema::new(&self.schema)?;
         let mut config = parse(&self.url, self.plain)?;
         if let (None, Some(password)) = (config.get_password(), &self.password) {
@@ -215,14 +188,14 @@ impl PostgresRepositoryBuilder {
                 None
             }
         };
-        config.connect_timeout(self.acquire_timeout).application_name("ticket-reservation");
+        config.connect_timeout(acquire_timeout).application_name("ticket-reservation");
         let manager = ConnectionManager::new(
             config,
             tls,
             Arc::clone(&self.runtime),
             schema.clone(),
-            self.acquire_timeout,
-            self.call_timeout,
+            acquire_timeout,
+            call_timeout,
         );
         Ok(PostgresRepository::over(Pool::new(manager, pool), schema, self.runtime))
     }

@@ -1,14 +1,10 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::error::Fault;
 use super::rows::Columns;
-use crate::domain::{
-    AreaId, CustomerId, Lapsed, LapsedOf, Place, PoolId, Record, RecordKey, ReservationId, Snapshot, TicketId,
-    Timestamp, Versioned,
-};
+use crate::adapters::gathered::Gathered;
+use crate::domain::{AreaId, LapsedOf, Record, RecordKey, Snapshot};
 use crate::ports::{LAPSED_MAX, LoadRequest};
 
 /// One call of the function that reads everything.
@@ -47,53 +43,31 @@ impl<'r> Keys<'r> {
 
 /// The snapshot that the rows are.
 pub(super) fn snapshot(request: &LoadRequest, rows: &[Row]) -> Result<Snapshot, Fault> {
-    let mut snapshot = Snapshot::new(request.event.clone(), Timestamp::EPOCH);
-    snapshot.reserve(request.records.len().max(rows.len()));
-    let mut free: HashMap<AreaId, Vec<(TicketId, Place)>> =
-        request.free_in.iter().map(|area| (area.clone(), Vec::new())).collect();
-    let mut lapsed: BTreeMap<LapsedOf, BTreeSet<(Timestamp, ReservationId)>> = BTreeMap::new();
-    for key in request.records.iter().chain([&RecordKey::Event]) {
-        snapshot.insert(key.clone(), Versioned::ABSENT);
-    }
+    let mut gathered = Gathered::new(request, rows.len());
     for row in rows {
         let columns = Columns::of(row);
         match columns.kind()? {
             "store" => {
                 let (clock, purged_before) = columns.store()?;
-                snapshot.set_clock(clock);
+                gathered.clock(clock);
                 if let Some(before) = purged_before {
-                    snapshot.set_operations_purged_before(before);
+                    gathered.operations_purged_before(before);
                 }
             }
             "lapsed in pool" => {
-                let of = LapsedOf::Pool(columns.id::<PoolId>()?);
-                lapsed.entry(of).or_default().insert((columns.store()?.0, columns.reservation_id()?));
+                gathered.lapsed(LapsedOf::Pool(columns.id()?), columns.store()?.0, columns.reservation_id()?);
             }
             "lapsed of customer" => {
-                let of = LapsedOf::Customer(columns.id::<CustomerId>()?);
-                lapsed.entry(of).or_default().insert((columns.store()?.0, columns.reservation_id()?));
+                gathered.lapsed(LapsedOf::Customer(columns.id()?), columns.store()?.0, columns.reservation_id()?);
             }
             kind => {
                 let (key, record) = columns.record()?;
-                match (&key, &record) {
-                    (RecordKey::Ticket(id), Record::Ticket(ticket)) if kind == "free" => {
-                        free.entry(ticket.place.area.clone()).or_default().push((id.clone(), ticket.place.clone()));
-                    }
-                    (RecordKey::Pool(id), _) => drop(lapsed.entry(LapsedOf::Pool(id.clone())).or_default()),
-                    (RecordKey::Allowance(id), _) => drop(lapsed.entry(LapsedOf::Customer(id.clone())).or_default()),
-                    _ => {}
+                if let (RecordKey::Ticket(id), Record::Ticket(ticket), "free") = (&key, &record, kind) {
+                    gathered.free(id, &ticket.place);
                 }
-                snapshot.insert(key, columns.versioned(record)?);
+                gathered.record(key, columns.versioned(record)?);
             }
         }
     }
-    for (area, tickets) in free {
-        snapshot.insert_free(area, tickets);
-    }
-    for (of, reservations) in lapsed {
-        let more = reservations.len() > LAPSED_MAX;
-        let reservations = reservations.into_iter().map(|(_, id)| id).take(LAPSED_MAX).collect();
-        snapshot.insert_lapsed(of, Lapsed { reservations, more });
-    }
-    Ok(snapshot)
+    Ok(gathered.into_snapshot())
 }

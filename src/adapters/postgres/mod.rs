@@ -69,12 +69,11 @@ mod schema;
 mod settings;
 mod tls;
 
+pub use super::pooling::{ACQUIRE_TIMEOUT_DEFAULT, CALL_TIMEOUT_DEFAULT, POOL_SIZE_DEFAULT};
 /// The pool, in the version that this adapter uses.
 pub use bb8;
 pub use check::{CLOCK_OFFSET_MAX, Finding};
-pub use config::{
-    ACQUIRE_TIMEOUT_DEFAULT, CALL_TIMEOUT_DEFAULT, POOL_SIZE_DEFAULT, PostgresRepositoryBuilder, SCHEMA_DEFAULT,
-};
+pub use config::{PostgresRepositoryBuilder, SCHEMA_DEFAULT};
 pub use error::PostgresError;
 pub use pool::{Connection, ConnectionManager};
 pub use repository::{PURGE_EVENTS_MAX, PostgresRepository};

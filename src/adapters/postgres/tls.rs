@@ -1,11 +1,10 @@
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::PostgresError;
+use crate::adapters::certificates::trust;
 
 /// Verified TLS: with these authorities, or those of the system if there are none.
 pub(super) fn connector(certificates: &[String]) -> Result<MakeRustlsConnect, PostgresError> {
@@ -15,16 +14,7 @@ pub(super) fn connector(certificates: &[String]) -> Result<MakeRustlsConnect, Po
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     for pem in certificates {
-        let unusable = |why: String| PostgresError::Certificate { why };
-        let mut any = false;
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-            any = true;
-        }
-        if !any {
-            return Err(unusable("there is none in the text".to_owned()));
-        }
+        trust(&mut roots, pem).map_err(|why| PostgresError::Certificate { why })?;
     }
     let provider = rustls::crypto::CryptoProvider::get_default()
         .cloned()
