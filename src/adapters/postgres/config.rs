@@ -100,21 +100,21 @@ impl PostgresRepositoryBuilder {
     }
 
     /// How many connections there are at most, from 1. An event uses one at a time, and each query one. Default:
-    /// [`POOL_SIZE_DEFAULT`].
+    /// [`POOL_SIZE_DEFAULT`](super::POOL_SIZE_DEFAULT).
     pub fn pool_size(mut self, connections: u32) -> Self {
         self.options.size = connections;
         self
     }
 
     /// How long a call waits for a connection, a new one included, before it fails as transient; 10 ms at least. Default:
-    /// [`ACQUIRE_TIMEOUT_DEFAULT`].
+    /// [`ACQUIRE_TIMEOUT_DEFAULT`](super::ACQUIRE_TIMEOUT_DEFAULT).
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.options.acquire_timeout = timeout;
         self
     }
 
     /// How long a call waits for its answer, 10 ms to an hour; the server gives up at the same time. Default:
-    /// [`CALL_TIMEOUT_DEFAULT`].
+    /// [`CALL_TIMEOUT_DEFAULT`](super::CALL_TIMEOUT_DEFAULT).
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.options.call_timeout = timeout;
         self
