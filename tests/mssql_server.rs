@@ -11,13 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use runtime::TestRuntime;
+use ticket_reservation::adapters::mssql::tiberius::Client;
 use ticket_reservation::adapters::mssql::{MssqlError, MssqlRepository, MssqlRepositoryBuilder};
 use ticket_reservation::domain::{
     AreaId, EventId, EventState, Place, Record, RecordKey, Ticket, TicketId, TicketState, Timestamp,
 };
-use ticket_reservation::ports::{Group, GroupOutcome, LoadRequest, PAGE_MAX, Repository, Runtime, TicketQuery, Write};
+use ticket_reservation::ports::{
+    Group, GroupOutcome, LoadRequest, PAGE_MAX, Repository, Runtime, StoreErrorKind, TicketQuery, Write,
+};
+use tokio::net::TcpStream;
+use tokio_util::compat::Compat;
 
 /// A repository in a schema of its own, which has no tables yet. None where there is no server.
 fn builder() -> Option<MssqlRepositoryBuilder> {
@@ -102,6 +107,82 @@ async fn dropped_commits_lock_nothing() {
     }
     let last = [tickets(1_000..1_010)];
     assert_eq!(repository.commit(&event(), &last).await.expect("an answer"), [GroupOutcome::Committed]);
+}
+
+/// Ends every session of the program with this name, as an administrator would.
+async fn kill(administrator: &mut Client<Compat<TcpStream>>, program: &str) {
+    let sessions = "SELECT CAST(session_id AS int) AS id FROM sys.dm_exec_sessions WHERE program_name = @P1";
+    let rows = administrator.query(sessions, &[&program]).await.expect("sessions");
+    for row in rows.into_first_result().await.expect("rows") {
+        let id: i32 = row.get("id").expect("a number");
+        // It may have ended by itself.
+        if let Ok(answer) = administrator.simple_query(format!("KILL {id}")).await {
+            let _ = answer.into_results().await;
+        }
+    }
+}
+
+/// What was acknowledged is there, what was refused is not, and of what nobody knows there is all or nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_killed_in_the_middle_of_commits_lose_nothing() {
+    let Some(connection_string) = mssql_server::connection_string() else { return };
+    let runtime = TestRuntime::current();
+    let program = format!("killed {:016x}", runtime.random());
+    let named = format!("{connection_string};Application Name={program}");
+    let repository = mssql_server::builder(&named, &format!("test {:016x}", runtime.random()), runtime)
+        .call_timeout(Duration::from_secs(120))
+        .acquire_timeout(Duration::from_secs(60))
+        .build()
+        .expect("a connection string");
+    repository.migrate().await.expect("tables");
+    repository.commit(&event(), &[new_event()]).await.expect("an event");
+    let mut administrator = mssql_server::connect(&connection_string).await;
+
+    let (mut there, mut absent, mut unknown, mut killed) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    // Each is killed a little later in its course than the one before: once the commit has been polled so often.
+    for round in 0..12_u32 {
+        let numbers = round * 500..round * 500 + 500;
+        let (event, group) = (event(), [tickets(numbers.clone())]);
+        let mut commit = repository.commit(&event, &group);
+        let polled = async {
+            for _ in 0..round / 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let answer = match select(&mut commit, std::pin::pin!(polled)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => {
+                let (answer, ()) = futures_util::future::join(commit, kill(&mut administrator, &program)).await;
+                answer
+            }
+        };
+        match answer {
+            Ok(outcomes) => {
+                assert_eq!(outcomes, [GroupOutcome::Committed]);
+                there.push(numbers);
+            }
+            Err(error) => {
+                killed += 1;
+                match error.kind() {
+                    StoreErrorKind::Unknown => unknown.push(numbers),
+                    StoreErrorKind::Transient => absent.push(numbers),
+                    kind => panic!("a killed session is {kind:?}: {error}"),
+                }
+            }
+        }
+    }
+    assert!(killed > 0, "no commit was under way when its session was killed");
+
+    let query = TicketQuery { event: event(), area: None, only_available: false, after: None, limit: PAGE_MAX };
+    let found = repository.tickets(&query).await.expect("tickets");
+    let count = |numbers: &std::ops::Range<u32>| {
+        found.iter().filter(|(_, _, ticket)| numbers.contains(&ticket.place.number)).count()
+    };
+    assert!(there.iter().all(|numbers| count(numbers) == 500), "an acknowledged commit is not there");
+    assert!(absent.iter().all(|numbers| count(numbers) == 0), "a commit that failed is there");
+    assert!(unknown.iter().all(|numbers| matches!(count(numbers), 0 | 500)), "a part of a commit is there");
+    let changes = repository.changes(&event(), 0, PAGE_MAX).await.expect("the feed").len();
+    assert_eq!(changes, found.len() + 1, "the feed has other rows than the tables");
 }
 
 /// A commit of more rows than one statement writes, and one of them conflicts.

@@ -3,10 +3,13 @@
 //!
 //! `cargo bench --features sqlite,postgres --bench repository`: those that are compiled in. PostgreSQL is a private server that
 //! writes to the disk what it acknowledges, as SQLite does; beside it, the same rows by `SELECT … FOR UPDATE` in a transaction for
-//! each hold.
+//! each hold. SQL Server is the one that TICKET_RESERVATION_MSSQL_URL names, with a schema of its own that stays.
 
 #[cfg(feature = "postgres")]
 mod for_update;
+#[cfg(feature = "mssql")]
+#[path = "../../tests/common/mssql_server.rs"]
+mod mssql_server;
 #[cfg(feature = "postgres")]
 #[path = "../../examples/flash_sale/postgres_server/mod.rs"]
 mod postgres_server;
@@ -144,13 +147,16 @@ fn repositories(
     #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "no store has one"))] postgres_url: &str,
 ) -> Vec<(&'static str, Arc<dyn Repository>)> {
     let _inside = tokio.enter();
-    vec![
+    let repositories: Vec<(&'static str, Arc<dyn Repository>)> = vec![
         ("memory", Arc::new(MemoryRepository::new())),
         #[cfg(feature = "sqlite")]
         ("sqlite", sqlite()),
         #[cfg(feature = "postgres")]
         ("postgres", tokio.block_on(postgres(postgres_url))),
-    ]
+    ];
+    #[cfg(feature = "mssql")]
+    let repositories = repositories.into_iter().chain(tokio.block_on(mssql())).collect();
+    repositories
 }
 
 #[cfg(feature = "sqlite")]
@@ -168,6 +174,17 @@ async fn postgres(url: &str) -> Arc<dyn Repository> {
     let store = PostgresRepository::builder(url, runtime).plain_on_loopback().build().expect("an address");
     store.migrate().await.expect("tables");
     Arc::new(store)
+}
+
+#[cfg(feature = "mssql")]
+async fn mssql() -> Option<(&'static str, Arc<dyn Repository>)> {
+    let connection_string = mssql_server::connection_string()?;
+    let runtime = Arc::new(TokioRuntime::new(Handle::current()));
+    let schema = format!("bench {:016x}", rand::random::<u64>());
+    let store = mssql_server::builder(&connection_string, &schema, runtime);
+    let store = store.call_timeout(Duration::from_secs(120)).build().expect("a connection string");
+    store.migrate().await.expect("tables");
+    Some(("mssql", Arc::new(store)))
 }
 
 fn repository(criterion: &mut Criterion) {

@@ -38,24 +38,23 @@ BEGIN
             o.held_until, o.changed, NULL::bigint, o.reservation_id, o.fingerprint, NULL::text[], NULL::text[],
             NULL::bigint[]
             FROM operation AS o WHERE o.operation_id = ANY (p_operations);
-        v_reservations := v_reservations || ARRAY(
-            SELECT o.reservation_id FROM operation AS o
-            WHERE o.operation_id = ANY (p_operations) AND o.reservation_id IS NOT NULL);
+        IF FOUND THEN
+            v_reservations := v_reservations || ARRAY(
+                SELECT o.reservation_id FROM operation AS o
+                WHERE o.operation_id = ANY (p_operations) AND o.reservation_id IS NOT NULL);
+        END IF;
     END IF;
 
     -- With a reservation of this event: its tickets, its pools, and what its customer has taken.
     IF cardinality(v_reservations) > 0 THEN
-        v_tickets := v_tickets || ARRAY(
-            SELECT l.ticket_id FROM reservation_line AS l
-            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id IS NOT DISTINCT FROM p_event
-                AND l.ticket_id IS NOT NULL);
-        v_pools := v_pools || ARRAY(
-            SELECT l.pool_id FROM reservation_line AS l
-            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id IS NOT DISTINCT FROM p_event
-                AND l.pool_id IS NOT NULL);
+        SELECT v_tickets || array_agg(DISTINCT l.ticket_id) FILTER (WHERE l.ticket_id IS NOT NULL),
+                v_pools || array_agg(DISTINCT l.pool_id) FILTER (WHERE l.pool_id IS NOT NULL)
+            INTO v_tickets, v_pools
+            FROM reservation_line AS l
+            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id IS NOT DISTINCT FROM p_event;
         IF v_is_limited THEN
             v_customers := v_customers || ARRAY(
-                SELECT r.customer_id FROM reservation AS r
+                SELECT DISTINCT r.customer_id FROM reservation AS r
                 WHERE r.reservation_id = ANY (v_reservations) AND r.event_id IS NOT DISTINCT FROM p_event);
         END IF;
     END IF;
@@ -137,9 +136,9 @@ BEGIN
             NULL, r.held_until, r.held_at, NULL::bigint, NULL::uuid, NULL::bytea, l.tickets, l.pools, l.quantities
             FROM reservation AS r
             CROSS JOIN LATERAL (
-                SELECT array_agg(x.ticket_id ORDER BY x.line) FILTER (WHERE x.ticket_id IS NOT NULL) AS tickets,
-                    array_agg(x.pool_id ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS pools,
-                    array_agg(x.quantity ORDER BY x.line) FILTER (WHERE x.pool_id IS NOT NULL) AS quantities
+                SELECT array_agg(x.ticket_id) FILTER (WHERE x.ticket_id IS NOT NULL) AS tickets,
+                    array_agg(x.pool_id) FILTER (WHERE x.pool_id IS NOT NULL) AS pools,
+                    array_agg(x.quantity) FILTER (WHERE x.pool_id IS NOT NULL) AS quantities
                 FROM reservation_line AS x WHERE x.reservation_id = r.reservation_id
             ) AS l
             WHERE r.reservation_id = ANY (v_reservations);

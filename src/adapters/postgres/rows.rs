@@ -29,11 +29,11 @@ pub(super) const POOL: &str = "'pool', x.version, x.decided_at, x.pool_id, NULL:
 pub(super) const RESERVATION: &str = "'reservation', x.version, x.decided_at, x.event_id, x.reservation_id, x.customer_id, \
     x.state, NULL::text, x.held_until, x.held_at, NULL::bigint, NULL::uuid, NULL::bytea, l.tickets, l.pools, l.quantities";
 
-/// The lines of reservations named `x`, as `l`.
+/// The lines of reservations named `x`, as `l`; in any order, but pools and quantities in the same.
 pub(super) const LINES: &str = "CROSS JOIN LATERAL (
-        SELECT array_agg(y.ticket_id ORDER BY y.line) FILTER (WHERE y.ticket_id IS NOT NULL) AS tickets,
-            array_agg(y.pool_id ORDER BY y.line) FILTER (WHERE y.pool_id IS NOT NULL) AS pools,
-            array_agg(y.quantity ORDER BY y.line) FILTER (WHERE y.pool_id IS NOT NULL) AS quantities
+        SELECT array_agg(y.ticket_id) FILTER (WHERE y.ticket_id IS NOT NULL) AS tickets,
+            array_agg(y.pool_id) FILTER (WHERE y.pool_id IS NOT NULL) AS pools,
+            array_agg(y.quantity) FILTER (WHERE y.pool_id IS NOT NULL) AS quantities
         FROM {schema}.reservation_line AS y WHERE y.reservation_id = x.reservation_id
     ) AS l";
 
