@@ -79,6 +79,8 @@ pub mod locking;
 #[cfg(feature = "mocks")]
 pub mod mocks;
 pub mod ports;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 
 pub use uuid;
 

@@ -1,0 +1,129 @@
+//! Sales in simulated worlds where everything fails that can, and a checker that looks whether every promise was kept.
+//!
+//! ```text
+//! cargo run --release --features simulation --example simulate
+//! cargo run --release --features simulation --example simulate -- --virtual-seconds 1000000 --seed 7 --json
+//! cargo run --release --features simulation --example simulate -- --replay 9223372036854775807
+//! cargo run --release --features simulation --example simulate -- --forever
+//! ```
+
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use ticket_reservation::simulation::{Report, Trace, Violation, run, run_world};
+
+/// Sells in simulated worlds, and checks every promise.
+#[derive(Debug, Parser)]
+struct Args {
+    /// How much virtual time the worlds have together, in seconds
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    virtual_seconds: u64,
+    /// What decides everything [default: another one each time]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Runs one world again, and tells what happens in it
+    #[arg(long, value_name = "WORLD", conflicts_with_all = ["virtual_seconds", "seed", "json", "forever"])]
+    replay: Option<u64>,
+    /// Goes on until it is stopped, or something is found
+    #[arg(long)]
+    forever: bool,
+    /// How many worlds run at the same time [default: one for each processor]
+    #[arg(long, value_name = "T")]
+    threads: Option<NonZeroUsize>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // A reader that has gone away has seen enough.
+    match tell(&args, &mut io::stdout().lock()) {
+        Ok(code) => code,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn tell(args: &Args, out: &mut impl io::Write) -> io::Result<ExitCode> {
+    if let Some(world) = args.replay {
+        return replay(world, out);
+    }
+    let threads = args.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let mut seed = args.seed.unwrap_or_else(rand::random);
+    loop {
+        let report = run(seed, Duration::from_secs(args.virtual_seconds), threads);
+        if args.json {
+            writeln!(out, "{}", as_json(&report))?;
+        } else {
+            in_words(&report, out)?;
+        }
+        if !report.violations.is_empty() {
+            return Ok(ExitCode::FAILURE);
+        }
+        if !args.forever {
+            return Ok(ExitCode::SUCCESS);
+        }
+        seed = seed.wrapping_add(1);
+    }
+}
+
+/// The command that runs a world again.
+fn command(world: u64) -> String {
+    format!("cargo run --release --features simulation --example simulate -- --replay {world}")
+}
+
+fn as_json(report: &Report) -> Value {
+    let violation = |(world, Violation { invariant, what }): &(u64, Violation)| json!({ "invariant": invariant.name(), "seed": world, "what": what, "replay": command(*world) });
+    json!({
+        "seed": report.seed,
+        "worlds": report.worlds,
+        "virtual_seconds": report.virtual_time.as_secs(),
+        "wall_seconds": report.wall_time.as_secs_f64(),
+        "requests": report.requests,
+        "bookings": report.bookings,
+        "faults": report.faults.iter().map(|(fault, count)| (fault.name().to_owned(), json!(count))).collect::<serde_json::Map<_, _>>(),
+        "violations": report.violations.iter().map(violation).collect::<Vec<_>>(),
+    })
+}
+
+fn in_words(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
+    let (virtual_seconds, wall_seconds) = (report.virtual_time.as_secs(), report.wall_time.as_secs_f64());
+    writeln!(
+        out,
+        "seed {}: {} worlds, {virtual_seconds} virtual seconds in {wall_seconds:.1} s",
+        report.seed, report.worlds
+    )?;
+    writeln!(out, "{} requests, {} bookings", report.requests, report.bookings)?;
+    for (fault, count) in report.faults.iter() {
+        writeln!(out, "  {:<32} {count:>9}", fault.name())?;
+    }
+    for (world, Violation { invariant, what }) in &report.violations {
+        writeln!(out, "VIOLATION {}: {what}\n  {}", invariant.name(), command(*world))?;
+    }
+    if report.violations.is_empty() {
+        writeln!(out, "every promise was kept")?;
+    }
+    Ok(())
+}
+
+fn replay(world: u64, out: &mut impl io::Write) -> io::Result<ExitCode> {
+    let trace = Trace::to(|at, line| {
+        let _ = writeln!(io::stderr(), "{:>12.6} {line}", at.as_secs_f64());
+    });
+    let report = run_world(world, trace);
+    let (virtual_seconds, requests) = (report.virtual_time.as_secs(), report.requests);
+    writeln!(
+        out,
+        "world {world}: {virtual_seconds} virtual seconds, {requests} requests, digest {:016x}",
+        report.digest
+    )?;
+    for Violation { invariant, what } in &report.violations {
+        writeln!(out, "VIOLATION {}: {what}", invariant.name())?;
+    }
+    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

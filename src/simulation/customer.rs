@@ -1,0 +1,181 @@
+//! Who buys: holds, pays or not, changes their mind, and asks again when they do not know.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::clock::time_of_day;
+use super::dice::Dice;
+use super::fault::Fault;
+use super::hall;
+use super::history::Reply;
+use super::shop::{Heard, Shop};
+use crate::domain::{
+    Action, Command, CustomerId, Hold, Lines, OperationId, Receipt, Rejection, ReservationId, Timestamp, Transfer,
+};
+
+/// How often someone asks again who does not know.
+const TRIES_MAX: usize = 8;
+
+/// One customer.
+#[derive(Debug)]
+pub(super) struct Customer {
+    pub(super) shop: Arc<Shop>,
+    pub(super) dice: Dice,
+    pub(super) name: CustomerId,
+    pub(super) is_closing: Arc<AtomicBool>,
+}
+
+impl Customer {
+    /// Buys one thing after another until the shop closes.
+    pub(super) async fn buy(mut self) {
+        while !self.is_closing.load(Ordering::Relaxed) {
+            let pace = self.dice.millis(0, self.shop.settings.pace_ms);
+            self.shop.executor.sleep(pace).await;
+            if self.dice.per_mille(20) {
+                self.block_a_seat().await;
+            } else {
+                self.purchase().await;
+            }
+        }
+    }
+
+    async fn purchase(&mut self) {
+        let reservation = self.new_reservation();
+        let hold = self.hold(reservation);
+        if self.insist(Action::Hold(hold)).await.is_none() {
+            return;
+        }
+        self.think().await;
+        if self.dice.per_mille(150) {
+            let ttl = if self.dice.per_mille(500) { Some(self.dice.millis(1_000, 20_000)) } else { None };
+            let customer = self.name.clone();
+            if self.insist(Action::Extend { reservation, customer, ttl }).await.is_some() {
+                self.think().await;
+            }
+        }
+        let mut owner = self.name.clone();
+        if self.dice.per_mille(100) {
+            let (from, to) = (owner.clone(), hall::customer(self.dice.below(40)));
+            if self.insist(Action::Transfer(Transfer { reservation, from, to: to.clone() })).await.is_some() {
+                owner = to;
+            }
+        }
+        match self.dice.below(10) {
+            // Lets it expire.
+            0 => {}
+            1 | 2 => {
+                self.insist(Action::Release { reservation, customer: owner }).await;
+            }
+            _ => {
+                let confirm = Action::Confirm { reservation, customer: owner.clone() };
+                if self.insist(confirm).await.is_some() && self.dice.per_mille(900) {
+                    self.think().await;
+                    self.insist(Action::Cancel { reservation, customer: owner }).await;
+                }
+            }
+        }
+    }
+
+    async fn block_a_seat(&mut self) {
+        let tickets = vec![hall::any_ticket(&self.shop.settings, &mut self.dice)];
+        let block = Action::Block { tickets: tickets.clone(), reason: hall::reason() };
+        if self.insist(block).await.is_some() {
+            self.think().await;
+            while self.insist(Action::Unblock { tickets: tickets.clone() }).await.is_none() {
+                self.think().await;
+                if self.is_closing.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, reservation: ReservationId) -> Hold {
+        let settings = &self.shop.settings;
+        let dice = &mut self.dice;
+        let wants_seats = settings.pools.is_empty() || dice.per_mille(600);
+        let tickets = if wants_seats { dice.between(1, 3) } else { 0 };
+        let tickets: Vec<_> = (0..tickets).map(|_| hall::any_ticket(settings, dice)).collect();
+        let wants_places = !settings.pools.is_empty() && (!wants_seats || dice.per_mille(300));
+        let pools = if wants_places { dice.between(1, 2) } else { 0 };
+        let pools: Vec<_> =
+            (0..pools).map(|_| (hall::pool(dice.below(settings.pools.len())), dice.between(1, 3) as u32)).collect();
+        let mut hold = Hold::new(reservation, self.name.clone(), Lines::merge(tickets, pools).unwrap_or_default());
+        if wants_seats && dice.per_mille(250) {
+            hold.lines = Lines::default();
+            hold = hold.with_best_available(hall::area(), dice.between(1, 3) as u32);
+        }
+        if dice.per_mille(300) {
+            hold = hold.with_ttl(dice.millis(500, 20_000));
+        }
+        hold
+    }
+
+    /// Some time, as paying takes: mostly less than a hold lasts.
+    async fn think(&mut self) {
+        let ttl = self.shop.settings.hold_ttl.as_millis() as u64;
+        let longest = *self.dice.one_of(&[50, ttl / 2, ttl / 2, ttl * 3 / 2]);
+        let thinks = self.dice.millis(0, longest);
+        self.shop.executor.sleep(thinks).await;
+    }
+
+    /// Asks until there is an answer, or patience ends. Always under the same operation id.
+    pub(super) async fn insist(&mut self, action: Action) -> Option<Receipt> {
+        let operation = OperationId::from_parts(self.now(), self.ten_bytes());
+        let command = Command { event: hall::event(), operation, action };
+        let mut is_unknown = false;
+        for _ in 0..TRIES_MAX {
+            let resolves = is_unknown && self.dice.per_mille(700);
+            match self.ask(&command, resolves).await {
+                Heard::Reply(Reply::Done(receipt)) => {
+                    // Who lost the answer asks again.
+                    if self.dice.per_mille(80) {
+                        self.ask(&command, false).await;
+                    }
+                    return Some(receipt);
+                }
+                Heard::Reply(Reply::Refused(rejection)) if is_final(&rejection) => return None,
+                Heard::Reply(Reply::Refused(_) | Reply::Failed) | Heard::Closed => {}
+                Heard::Reply(Reply::Unknown) | Heard::Nothing => is_unknown = true,
+            }
+            let pause = self.dice.millis(5, 4_000);
+            self.shop.executor.sleep(pause).await;
+        }
+        None
+    }
+
+    async fn ask(&mut self, command: &Command, resolves: bool) -> Heard {
+        let shop = Arc::clone(&self.shop);
+        let seller = &shop.sellers[self.dice.below(shop.sellers.len())];
+        let goes_away = shop.trouble.has(Fault::CallDropped) && self.dice.per_mille(40);
+        let patience = if goes_away { Some(self.dice.millis(0, 40)) } else { None };
+        shop.ask(seller, command.clone(), resolves, patience).await
+    }
+
+    pub(super) fn new_reservation(&mut self) -> ReservationId {
+        ReservationId::from_parts(self.now(), self.ten_bytes())
+    }
+
+    fn now(&self) -> Timestamp {
+        time_of_day(self.shop.executor.elapsed())
+    }
+
+    fn ten_bytes(&mut self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        bytes[..8].copy_from_slice(&self.dice.next().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.dice.next().to_be_bytes()[..2]);
+        bytes
+    }
+}
+
+/// Whether it is of no use to ask again soon.
+fn is_final(rejection: &Rejection) -> bool {
+    !matches!(
+        rejection,
+        Rejection::Contended { .. } | Rejection::Overloaded | Rejection::DeadlinePassed | Rejection::ShuttingDown
+    )
+}
+
+/// How long it is until everybody has gone home who has no reason to stay, at most.
+pub(super) const GOES_HOME: Duration = Duration::from_secs(600);

@@ -1,0 +1,79 @@
+use std::time::Duration;
+
+use super::dice::Dice;
+use crate::booking::{Contention, LockOutage, LockPolicy, LockScope};
+use crate::domain::LatePayment;
+
+/// Which lock the processes of a world have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LockKind {
+    None,
+    /// The quorum engine over so many nodes.
+    Redlock(usize),
+    /// One that grants everybody everything.
+    GrantsAll,
+}
+
+/// One world, as its seed has it.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) length: Duration,
+    pub(super) processes: usize,
+    pub(super) customers: usize,
+    /// How long a customer thinks between two purchases, at most.
+    pub(super) pace_ms: u64,
+    pub(super) rows: u32,
+    pub(super) seats_in_row: u32,
+    /// The capacity of each pool.
+    pub(super) pools: Vec<u32>,
+    pub(super) limit_per_customer: Option<u32>,
+    pub(super) hold_ttl: Duration,
+    pub(super) late_payment: LatePayment,
+    pub(super) lock: LockKind,
+    pub(super) lock_policy: LockPolicy,
+    pub(super) lock_outage: LockOutage,
+    pub(super) contention: Contention,
+    pub(super) batch_max: usize,
+    /// How far clocks are off, in parts of a million, at most.
+    pub(super) drift_ppm_max: u64,
+}
+
+/// How long a lock lasts that its holder does not extend.
+pub(super) const LOCK_TTL: Duration = Duration::from_secs(2);
+
+impl Settings {
+    pub(super) fn of(dice: &mut Dice) -> Self {
+        let lock = match dice.below(8) {
+            0 | 1 => LockKind::None,
+            2 => LockKind::GrantsAll,
+            3 => LockKind::Redlock(1),
+            4 => LockKind::Redlock(5),
+            _ => LockKind::Redlock(3),
+        };
+        let policies = [
+            LockPolicy::Always(LockScope::Ticket),
+            LockPolicy::Always(LockScope::Area),
+            LockPolicy::Always(LockScope::Event),
+            LockPolicy::Adaptive,
+        ];
+        let wait = Contention::Wait(Duration::from_secs(dice.between(1, 10)));
+        Self {
+            length: Duration::from_secs(dice.between(200, 1_200)),
+            processes: dice.between(1, 4) as usize,
+            customers: dice.between(2, 12) as usize,
+            pace_ms: *dice.one_of(&[200, 4_000, 10_000, 30_000]),
+            rows: dice.between(1, 3) as u32,
+            seats_in_row: dice.between(1, 6) as u32,
+            pools: (0..dice.below(3)).map(|_| dice.between(1, 12) as u32).collect(),
+            limit_per_customer: if dice.per_mille(400) { Some(dice.between(1, 6) as u32) } else { None },
+            hold_ttl: Duration::from_secs(dice.between(1, 20)),
+            late_payment: *dice.one_of(&[LatePayment::Refuse, LatePayment::Refuse, LatePayment::RebookIfFree]),
+            lock,
+            lock_policy: *dice.one_of(&policies),
+            lock_outage: *dice.one_of(&[LockOutage::GoOn, LockOutage::Wait]),
+            contention: if dice.per_mille(250) { Contention::Reject } else { wait },
+            batch_max: *dice.one_of(&[1, 4, 1_024]),
+            drift_ppm_max: *dice.one_of(&[0, 200, 5_000]),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The processes that sell, and what comes of a call of one of them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+
+use super::clock::MachineClock;
+use super::dice::Dice;
+use super::executor::{Executor, ProcessId, locked};
+use super::fault::{Fault, Trouble};
+use super::grants_all::GrantsAll;
+use super::history::{History, Reply};
+use super::lock_node::LockNode;
+use super::process::ProcessRuntime;
+use super::settings::{LOCK_TTL, LockKind, Settings};
+use super::store::{StoreClient, StoreServer};
+use crate::adapters::redlock::Redlock;
+use crate::booking::{BookingService, Drained, Limits};
+use crate::domain::{Command, Policies};
+use crate::ports::{Lock, Runtime};
+
+/// How often a process settles expired holds, and how many of them.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+const SWEEP_MAX: usize = 16;
+/// The longest hold, extensions included.
+pub(super) const HOLD_MAX: Duration = Duration::from_secs(60);
+
+/// One process, which may crash and start again.
+#[derive(Debug)]
+pub(super) struct Seller {
+    pub(super) process: ProcessId,
+    pub(super) clock: MachineClock,
+    runs: Mutex<Option<Runs>>,
+    dice: Mutex<Dice>,
+}
+
+/// What one life of a process has.
+#[derive(Debug, Clone)]
+struct Runs {
+    runtime: Arc<ProcessRuntime>,
+    service: BookingService,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Shop {
+    pub(super) executor: Executor,
+    pub(super) settings: Settings,
+    pub(super) trouble: Arc<Trouble>,
+    pub(super) store: Arc<StoreServer>,
+    pub(super) nodes: Vec<LockNode>,
+    pub(super) sellers: Vec<Seller>,
+    pub(super) history: History,
+    /// How many processes settle expired holds at this moment.
+    sweeping: Arc<Mutex<usize>>,
+    is_healed: AtomicBool,
+}
+
+/// What a customer hears.
+#[derive(Debug, Clone)]
+pub(super) enum Heard {
+    Reply(Reply),
+    /// The process runs, but its answer never comes.
+    Nothing,
+    /// The process does not run, so it was not even asked.
+    Closed,
+}
+
+impl Shop {
+    pub(super) fn new(
+        executor: Executor,
+        settings: Settings,
+        trouble: Arc<Trouble>,
+        store_clock: MachineClock,
+        dice: &mut Dice,
+    ) -> Arc<Self> {
+        let drift = |dice: &mut Dice, fault: Fault| {
+            let max = settings.drift_ppm_max;
+            if max == 0 || !trouble.has(fault) {
+                return MachineClock::new(&executor, 0);
+            }
+            trouble.fire(fault);
+            MachineClock::new(&executor, dice.between(0, 2 * max) as i64 - max as i64)
+        };
+        let store = StoreServer::new(&executor, store_clock, Arc::clone(&trouble));
+        let nodes = match settings.lock {
+            LockKind::Redlock(nodes) => nodes,
+            LockKind::None | LockKind::GrantsAll => 0,
+        };
+        let node = |number: usize| {
+            let clock = drift(dice, Fault::NodeClockDrifts);
+            LockNode::new(&executor, format!("node {number}"), clock, Arc::clone(&trouble))
+        };
+        let nodes = (1..=nodes).map(node).collect();
+        let seller = |_| Seller {
+            process: executor.process(),
+            clock: drift(dice, Fault::ProcessClockDrifts),
+            runs: Mutex::default(),
+            dice: Mutex::new(dice.another()),
+        };
+        let sellers = (0..settings.processes).map(seller).collect();
+        let history = History::new(&executor);
+        let (sweeping, is_healed) = (Arc::default(), AtomicBool::new(false));
+        Arc::new(Self { executor, settings, trouble, store, nodes, sellers, history, sweeping, is_healed })
+    }
+
+    /// A process starts.
+    pub(super) fn start(self: &Arc<Self>, seller: &Seller) {
+        let dice = locked(&seller.dice).another();
+        let runtime = ProcessRuntime::new(&self.executor, seller.process, seller.clock.clone(), dice);
+        let service = self.service(&runtime);
+        let (shop, sweeps) = (Arc::clone(self), service.clone());
+        let clock = Arc::clone(&runtime);
+        runtime.spawn(Box::pin(async move {
+            loop {
+                clock.sleep(SWEEP_EVERY).await;
+                if !shop.is_healed.load(Ordering::Relaxed) {
+                    shop.sweep(&sweeps).await;
+                }
+            }
+        }));
+        *locked(&seller.runs) = Some(Runs { runtime, service });
+    }
+
+    async fn sweep(&self, service: &BookingService) {
+        struct Sweeping(Arc<Mutex<usize>>);
+        impl Drop for Sweeping {
+            fn drop(&mut self) {
+                *locked(&self.0) -= 1;
+            }
+        }
+        let others = {
+            let mut sweeping = locked(&self.sweeping);
+            *sweeping += 1;
+            *sweeping - 1
+        };
+        let _sweeping = Sweeping(Arc::clone(&self.sweeping));
+        // It is what many processes are meant to do, and no fault of anybody's: only counted.
+        if others > 0 && self.trouble.has(Fault::SweepersRaced) {
+            self.trouble.fire(Fault::SweepersRaced);
+        }
+        if self.trouble.has(Fault::SweepersRaced) || others == 0 {
+            let _ = service.sweep(SWEEP_MAX).await;
+        }
+    }
+
+    fn service(&self, runtime: &Arc<ProcessRuntime>) -> BookingService {
+        let settings = &self.settings;
+        let policies = Policies {
+            hold_ttl: settings.hold_ttl,
+            hold_ttl_max: HOLD_MAX,
+            late_payment: settings.late_payment,
+            ..Policies::default()
+        };
+        let limits = Limits::default().lock_ttl(LOCK_TTL).batch_max(settings.batch_max);
+        let repository = Arc::new(StoreClient::new(&self.store));
+        let builder = BookingService::builder(repository, runtime.clone()).policies(policies).limits(limits);
+        let builder = builder.contention(settings.contention).lock_outage(settings.lock_outage);
+        let lock: Option<Arc<dyn Lock>> = match settings.lock {
+            LockKind::None => None,
+            LockKind::GrantsAll => Some(Arc::new(GrantsAll::new(runtime.clone(), Arc::clone(&self.trouble)))),
+            LockKind::Redlock(_) => {
+                let redlock = Redlock::builder(runtime.clone()).key_prefix("");
+                let redlock = self.nodes.iter().fold(redlock, |redlock, node| redlock.server(Arc::new(node.clone())));
+                Some(Arc::new(redlock.build().expect("nodes with names of their own")))
+            }
+        };
+        let builder = match lock {
+            None => builder,
+            Some(lock) => builder.lock(lock).lock_policy(settings.lock_policy),
+        };
+        builder.build().expect("settings within their bounds")
+    }
+
+    /// A process ends at once.
+    pub(super) fn crash(&self, seller: &Seller) {
+        let runs = locked(&seller.runs).take();
+        self.executor.crash(seller.process);
+        drop(runs);
+    }
+
+    pub(super) fn is_running(&self, seller: &Seller) -> bool {
+        locked(&seller.runs).is_some()
+    }
+
+    /// Asks a process. Who asks may go away before the answer.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        seller: &Seller,
+        command: Command,
+        resolves: bool,
+        patience: Option<Duration>,
+    ) -> Heard {
+        let Some(Runs { runtime, service }) = locked(&seller.runs).clone() else { return Heard::Closed };
+        self.executor.tell(|| format!("{} is asked {command:?}", seller.process));
+        let number = self.history.began(command.clone(), resolves);
+        let (heard, hears) = oneshot::channel();
+        let (shop, process) = (Arc::clone(self), seller.process);
+        let sleeps = Arc::clone(&runtime);
+        runtime.spawn(Box::pin(async move {
+            let call = async { if resolves { service.resolve(command).await } else { service.submit(command).await } };
+            let answer = match patience {
+                None => call.await,
+                Some(patience) => match select(std::pin::pin!(call), sleeps.sleep(patience)).await {
+                    Either::Left((answer, _)) => answer,
+                    Either::Right(_) => {
+                        shop.trouble.fire(Fault::CallDropped);
+                        shop.executor.tell(|| format!("{process}: the caller of {number} goes away"));
+                        return;
+                    }
+                },
+            };
+            shop.executor.tell(|| format!("{process} answers {number}: {answer:?}"));
+            let reply = Reply::from(answer);
+            shop.history.ended(number, reply.clone());
+            let _ = heard.send(reply);
+        }));
+        hears.await.map_or(Heard::Nothing, Heard::Reply)
+    }
+
+    /// Nothing goes wrong any more, everybody runs, and nobody settles expired holds.
+    pub(super) fn heal(self: &Arc<Self>) {
+        self.trouble.heal();
+        self.store.be_slow(Duration::ZERO);
+        self.nodes.iter().for_each(|node| node.cut_off(false, false));
+        for seller in self.sellers.iter().filter(|seller| !self.is_running(seller)) {
+            self.start(seller);
+        }
+        self.is_healed.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the process as it should end. Says whether everything came to rest.
+    pub(super) async fn close(&self, seller: &Seller) -> bool {
+        let Some(Runs { runtime, service }) = locked(&seller.runs).clone() else { return true };
+        let (closed, closing) = oneshot::channel();
+        runtime.spawn(Box::pin(async move {
+            let _ = closed.send(service.shutdown(Duration::from_secs(60)).await == Drained::Completely);
+        }));
+        closing.await.unwrap_or(false)
+    }
+}

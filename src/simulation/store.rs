@@ -1,0 +1,262 @@
+//! A store on a machine of its own: the tables of the memory adapter, and what can happen to a call on its way there and back.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use super::clock::MachineClock;
+use super::executor::{Executor, ProcessId, locked};
+use super::fault::{Fault, Trouble};
+use crate::adapters::memory::MemoryRepository;
+use crate::domain::{EventId, Pool, PoolId, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId};
+use crate::ports::{
+    Availability, BoxFuture, Change, ChangesError, Group, GroupOutcome, LoadRequest, PoolQuery, Purged, Repository,
+    ReservationQuery, Sequence, StoreError, TicketQuery,
+};
+
+/// How long a process waits for an answer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The machine of the store.
+#[derive(Debug)]
+pub(super) struct StoreServer {
+    executor: Executor,
+    process: ProcessId,
+    tables: MemoryRepository,
+    trouble: Arc<Trouble>,
+    /// Every answer takes so much longer.
+    slowness: Mutex<Duration>,
+    /// Where the change feed stood after each commit, and when that was.
+    commits: Mutex<Vec<(Sequence, Duration)>>,
+}
+
+impl StoreServer {
+    pub(super) fn new(executor: &Executor, clock: MachineClock, trouble: Arc<Trouble>) -> Arc<Self> {
+        Arc::new(Self {
+            executor: executor.clone(),
+            process: executor.process(),
+            tables: MemoryRepository::with_clock(Arc::new(clock)),
+            trouble,
+            slowness: Mutex::default(),
+            commits: Mutex::default(),
+        })
+    }
+
+    /// The tables themselves, for whoever looks at what is there.
+    pub(super) fn tables(&self) -> &MemoryRepository {
+        &self.tables
+    }
+
+    pub(super) fn be_slow(&self, slowness: Duration) {
+        *locked(&self.slowness) = slowness;
+    }
+
+    /// Where the feed stood after each commit that changed something, in order: there, everything is whole.
+    pub(super) fn commits(&self) -> Vec<(Sequence, Duration)> {
+        locked(&self.commits).clone()
+    }
+
+    fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
+        let outcomes = at_once(self.tables.commit(event, groups))?;
+        let rows = |group: &Group| {
+            group.writes.iter().filter(|write| !matches!(write.key, RecordKey::Operation(_))).count() as u64
+        };
+        let committed = outcomes.iter().zip(groups).filter(|(outcome, _)| **outcome == GroupOutcome::Committed);
+        let new: u64 = committed.map(|(_, group)| rows(group)).sum();
+        if new > 0 {
+            let mut commits = locked(&self.commits);
+            let last = commits.last().map_or(0, |(last, _)| *last);
+            commits.push((last + new, self.executor.elapsed()));
+        }
+        Ok(outcomes)
+    }
+}
+
+/// What the memory adapter answers, which never waits.
+fn at_once<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    call.now_or_never().unwrap_or_else(|| Err(StoreError::permanent("the tables made somebody wait")))
+}
+
+/// What happens to one call.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    /// When it arrives, if it does.
+    arrives: Option<Duration>,
+    /// It arrives once more.
+    is_doubled: bool,
+    /// How long its answer takes, if it comes.
+    returns: Option<Duration>,
+    /// When the caller stops waiting.
+    gives_up: Duration,
+}
+
+/// One process's repository.
+#[derive(Debug, Clone)]
+pub(super) struct StoreClient {
+    server: Arc<StoreServer>,
+}
+
+impl StoreClient {
+    pub(super) fn new(server: &Arc<StoreServer>) -> Self {
+        Self { server: Arc::clone(server) }
+    }
+
+    fn usual(&self) -> Course {
+        let trouble = &self.server.trouble;
+        let (there, back) = trouble.with_dice(|dice| (dice.millis(0, 2), dice.millis(0, 2)));
+        let mut arrives = there + *locked(&self.server.slowness);
+        if trouble.strikes(Fault::MessageDelayed) {
+            arrives += trouble.with_dice(|dice| dice.millis(20, 1_500));
+        }
+        let is_doubled = trouble.strikes(Fault::MessageDuplicated);
+        Course { arrives: Some(arrives), is_doubled, returns: Some(back), gives_up: CALL_TIMEOUT }
+    }
+
+    /// A call that changes something. An error is one that says that nothing was sent.
+    fn course_of_write(&self) -> Result<Course, StoreError> {
+        let (course, trouble) = (self.usual(), &self.server.trouble);
+        let soon = |course: Course| Course { gives_up: course.arrives.unwrap_or_default() * 2, ..course };
+        if trouble.strikes(Fault::StoreRefused) {
+            return Err(StoreError::transient("the store refuses"));
+        }
+        if trouble.strikes(Fault::LostBeforeCommit) {
+            return Err(StoreError::transient("there is no connection"));
+        }
+        if trouble.strikes(Fault::StoreUnknownNotDone) {
+            return Ok(Course { arrives: None, ..course });
+        }
+        if trouble.strikes(Fault::StoreUnknownDone) {
+            return Ok(Course { returns: None, ..course });
+        }
+        if trouble.strikes(Fault::StoreUnknownDoneLate) {
+            let late = trouble.with_dice(|dice| dice.millis(1, 20_000));
+            return Ok(Course { arrives: Some(CALL_TIMEOUT + late), ..course });
+        }
+        if trouble.strikes(Fault::LostInCommit) {
+            let arrives = course.arrives.filter(|_| trouble.with_dice(|dice| dice.per_mille(500)));
+            return Ok(soon(Course { arrives, returns: None, ..course }));
+        }
+        if trouble.strikes(Fault::LostAfterCommit) {
+            return Ok(soon(Course { returns: None, ..course }));
+        }
+        Ok(course)
+    }
+
+    fn course_of_read(&self) -> Result<Course, StoreError> {
+        let (course, trouble) = (self.usual(), &self.server.trouble);
+        if trouble.strikes(Fault::StoreRefused) {
+            return Err(StoreError::transient("the store refuses"));
+        }
+        if trouble.strikes(Fault::LostInLoad) {
+            return Ok(Course { returns: None, gives_up: course.arrives.unwrap_or_default(), ..course });
+        }
+        Ok(course)
+    }
+
+    /// Does something on the server, which does it whatever becomes of the caller. `None` is no answer.
+    async fn call<T: Send + 'static>(
+        &self,
+        course: Course,
+        does: impl Fn(&StoreServer) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let server = Arc::clone(&self.server);
+        if let Some(arrives) = course.arrives {
+            let task: BoxFuture<'static, ()> = Box::pin(async move {
+                server.executor.sleep(arrives).await;
+                let done = does(&server);
+                if course.is_doubled {
+                    let _ = does(&server);
+                }
+                if let Some(returns) = course.returns {
+                    server.executor.sleep(returns).await;
+                    let _ = answer.send(done);
+                } else {
+                    // The other side hears nothing, which is not the same as an end.
+                    server.executor.sleep(course.gives_up).await;
+                }
+            });
+            self.server.executor.spawn(self.server.process, 0, task);
+        }
+        match select(answered, self.server.executor.sleep(course.gives_up)).await {
+            Either::Left((Ok(done), _)) => Some(done),
+            Either::Left((Err(oneshot::Canceled), patience)) => {
+                patience.await;
+                None
+            }
+            Either::Right(_) => None,
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        does: impl Fn(&MemoryRepository) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let course = self.course_of_read()?;
+        let read = self.call(course, move |server| does(&server.tables)).await;
+        read.unwrap_or_else(|| Err(StoreError::transient("no answer")))
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        does: impl Fn(&StoreServer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let course = self.course_of_write()?;
+        self.call(course, does).await.unwrap_or_else(|| Err(StoreError::unknown("no answer")))
+    }
+}
+
+#[async_trait]
+impl Repository for StoreClient {
+    async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
+        let request = request.clone();
+        self.read(move |tables| at_once(tables.load(&request))).await
+    }
+
+    async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
+        let (event, groups) = (event.clone(), groups.to_vec());
+        self.write(move |server| server.commit(&event, &groups)).await
+    }
+
+    async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
+        let query = query.clone();
+        self.read(move |tables| at_once(tables.tickets(&query))).await
+    }
+
+    async fn pools(&self, query: &PoolQuery) -> Result<Vec<(PoolId, u64, Pool)>, StoreError> {
+        let query = query.clone();
+        self.read(move |tables| at_once(tables.pools(&query))).await
+    }
+
+    async fn availability(&self, event: &EventId) -> Result<Availability, StoreError> {
+        let event = event.clone();
+        self.read(move |tables| at_once(tables.availability(&event))).await
+    }
+
+    async fn reservations(&self, query: &ReservationQuery) -> Result<Vec<(u64, Reservation)>, StoreError> {
+        let query = query.clone();
+        self.read(move |tables| at_once(tables.reservations(&query))).await
+    }
+
+    async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
+        let event = event.clone();
+        self.read(move |tables| match tables.changes(&event, after, limit).now_or_never() {
+            Some(Err(ChangesError::Store(error))) => Err(error),
+            Some(read) => Ok(read),
+            None => Err(StoreError::permanent("the tables made somebody wait")),
+        })
+        .await?
+    }
+
+    async fn lapsed(&self, limit: usize) -> Result<Vec<(EventId, ReservationId)>, StoreError> {
+        self.read(move |tables| at_once(tables.lapsed(limit))).await
+    }
+
+    async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
+        self.write(move |server| at_once(server.tables.purge(retention, limit))).await
+    }
+}

@@ -1,0 +1,296 @@
+//! One world from its beginning to its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, join_all, select};
+
+use super::check::{Evidence, Findings, check};
+use super::clock::MachineClock;
+use super::customer::{Customer, GOES_HOME};
+use super::dice::Dice;
+use super::executor::{Executor, Halt, ProcessId};
+use super::fault::{Fault, Fired, Trouble};
+use super::hall;
+use super::history::{Call, Reply};
+use super::invariant::{Invariant, Violation};
+use super::nemesis::harm;
+use super::settings::{LockKind, Settings};
+use super::shop::{HOLD_MAX, Heard, Shop};
+use super::trace::Trace;
+use crate::domain::{
+    Action, CreateEvent, EventId, Hold, Import, Lines, OperationId, Record, RecordKey, ReservationState, TicketState,
+};
+use crate::ports::{Change, Clock, LoadRequest, PAGE_MAX, PoolQuery, Repository, ReservationQuery, TicketQuery};
+
+/// How long something may take when nothing goes wrong any more.
+const SOON: Duration = Duration::from_secs(60);
+
+/// What happened in one world.
+#[derive(Debug, Clone)]
+pub struct WorldReport {
+    /// What it was made from.
+    pub seed: u64,
+    /// How much time passed in it.
+    pub virtual_time: Duration,
+    /// How many calls there were.
+    pub requests: u64,
+    /// How many of them booked something, for the first time.
+    pub bookings: u64,
+    /// What went wrong, how often.
+    pub faults: Fired,
+    /// What was not as it must be.
+    pub violations: Vec<Violation>,
+    /// Another one if anything was different.
+    pub digest: u64,
+}
+
+/// Runs the world of this seed.
+#[must_use]
+pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
+    let mut dice = Dice::new(seed);
+    let executor = Executor::new(dice.another(), trace);
+    let settings = Settings::of(&mut dice);
+    let with_nodes = matches!(settings.lock, LockKind::Redlock(_));
+    let possible = |fault: Fault| with_nodes || !fault.name().starts_with("node_") && fault != Fault::MessageLost;
+    let trouble = Arc::new(Trouble::new(dice.another(), possible));
+    executor.tell(|| format!("{settings:?}"));
+    let store_clock = MachineClock::new(&executor, 0);
+    let shop = Shop::new(executor.clone(), settings, Arc::clone(&trouble), store_clock.clone(), &mut dice);
+
+    let findings = Arc::new(std::sync::Mutex::new(Findings::default()));
+    let ended = executor.run(live(Arc::clone(&shop), store_clock, dice, Arc::clone(&findings)));
+    let mut findings = std::mem::take(&mut *super::executor::locked(&findings));
+    match ended {
+        Ok(()) => {}
+        Err(Halt::Deadlock) => findings.add(Invariant::CallsEnd, || "everybody waits for somebody".to_owned()),
+        Err(Halt::Spinning) => findings.add(Invariant::CallsEnd, || "somebody goes on and on at one moment".to_owned()),
+    }
+    for panic in executor.panics() {
+        findings.add(Invariant::NoPanic, || panic);
+    }
+    let evidence = evidence(&shop);
+    check(&evidence, &mut findings);
+    let is_new_booking = |call: &&Call| {
+        matches!((&call.command.action, &call.ended),
+            (Action::Confirm { .. }, Some((_, Reply::Done(receipt)))) if !receipt.repeated)
+    };
+    let report = WorldReport {
+        seed,
+        virtual_time: executor.elapsed(),
+        requests: shop.history.len() as u64,
+        bookings: evidence.calls.iter().filter(is_new_booking).count() as u64,
+        faults: trouble.fired(),
+        violations: findings.0,
+        digest: digest(&evidence),
+    };
+    shop.sellers.iter().for_each(|seller| shop.crash(seller));
+    executor.end();
+    report
+}
+
+async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findings: Arc<std::sync::Mutex<Findings>>) {
+    let found = |invariant, what: String| super::executor::locked(&findings).add(invariant, || what);
+    shop.sellers.iter().for_each(|seller| shop.start(seller));
+    let is_closing = Arc::new(AtomicBool::new(false));
+    let mut office = Customer {
+        shop: Arc::clone(&shop),
+        dice: dice.another(),
+        name: hall::customer(1_000),
+        is_closing: Arc::clone(&is_closing),
+    };
+    let terms = CreateEvent { limit_per_customer: shop.settings.limit_per_customer, ..CreateEvent::default() };
+    while office.insist(Action::CreateEvent(terms.clone())).await.is_none() {}
+    let (tickets, pools) = (hall::places(&shop.settings), hall::pools(&shop.settings));
+    while office
+        .insist(Action::Import(Import { tickets: tickets.clone(), pools: pools.clone(), last: true }))
+        .await
+        .is_none()
+    {}
+
+    let nemesis = harm(Arc::clone(&shop), store_clock.clone(), dice.another());
+    shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(nemesis));
+    let customers = (0..shop.settings.customers).map(|number| {
+        let (shop, dice, is_closing) = (Arc::clone(&shop), dice.another(), Arc::clone(&is_closing));
+        let (home, went) = futures_channel::oneshot::channel();
+        let customer = Customer { shop: Arc::clone(&shop), dice, name: hall::customer(number), is_closing };
+        let buys = async move {
+            customer.buy().await;
+            let _ = home.send(());
+        };
+        shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(buys));
+        went
+    });
+    let customers: Vec<_> = customers.collect();
+    shop.executor.sleep(shop.settings.length).await;
+
+    shop.executor.tell(|| "nothing goes wrong any more".to_owned());
+    shop.heal();
+    is_closing.store(true, Ordering::Relaxed);
+    match select(join_all(customers), shop.executor.sleep(GOES_HOME)).await {
+        Either::Left(_) => {}
+        Either::Right(_) => found(Invariant::CallsEnd, "customers wait for ever".to_owned()),
+    }
+    settle(&shop, &mut office, &found).await;
+    sell_what_is_left(&shop, &mut office, &store_clock, &found).await;
+    for seller in &shop.sellers {
+        if !shop.close(seller).await {
+            found(Invariant::CallsEnd, format!("{} does not come to rest", seller.process));
+        }
+    }
+    shop.executor.sleep(SOON).await;
+    for node in &shop.nodes {
+        let keys = node.keys();
+        if !keys.is_empty() {
+            found(Invariant::LocksEnd, format!("{node:?} still has {keys:?}"));
+        }
+    }
+}
+
+/// Everybody who does not know asks once more, and is told.
+async fn settle(shop: &Arc<Shop>, office: &mut Customer, found: &impl Fn(Invariant, String)) {
+    let mut open: BTreeMap<OperationId, Call> = BTreeMap::new();
+    for call in shop.history.calls() {
+        match &call.ended {
+            None | Some((_, Reply::Unknown)) => {
+                open.insert(call.command.operation, call);
+            }
+            Some((_, Reply::Done(_))) => {
+                open.remove(&call.command.operation);
+            }
+            Some((_, Reply::Refused(_))) if call.resolves => {
+                open.remove(&call.command.operation);
+            }
+            Some(_) => {}
+        }
+    }
+    for (operation, call) in open {
+        let seller = &shop.sellers[office.dice.below(shop.sellers.len())];
+        let asked = shop.ask(seller, call.command, true, None);
+        match select(std::pin::pin!(asked), shop.executor.sleep(SOON)).await {
+            Either::Left((Heard::Reply(Reply::Done(_) | Reply::Refused(_)), _)) => {}
+            Either::Left((heard, _)) => found(Invariant::CallsEnd, format!("{operation} is resolved with {heard:?}")),
+            Either::Right(_) => found(Invariant::CallsEnd, format!("{operation} is not resolved")),
+        }
+    }
+}
+
+/// When every hold has expired, all that is not booked can be bought, although nobody has settled anything.
+async fn sell_what_is_left(
+    shop: &Arc<Shop>,
+    office: &mut Customer,
+    store_clock: &MachineClock,
+    found: &impl Fn(Invariant, String),
+) {
+    let tables = shop.store.tables();
+    let last = all_reservations(shop).into_iter().filter_map(|(_, reservation)| match reservation.state {
+        ReservationState::Held { until } => Some(until),
+        _ => None,
+    });
+    if let Some(last) = last.max() {
+        // The store's clock may have jumped back, any number of times.
+        shop.executor.sleep(last.since(store_clock.unix_time()) + Duration::from_millis(1)).await;
+    }
+    let mut left = Vec::new();
+    for (id, _, ticket) in all_tickets(tables) {
+        if !matches!(ticket.state, TicketState::Booked { .. } | TicketState::Blocked { .. }) {
+            left.push(Lines::merge([id], []).unwrap_or_default());
+        }
+    }
+    for (id, _, pool) in all_pools(tables) {
+        let free = pool.capacity.saturating_sub(pool.booked);
+        left.extend((0..free).map(|_| Lines::merge([], [(id.clone(), 1)]).unwrap_or_default()));
+    }
+    for (number, lines) in left.into_iter().enumerate() {
+        office.name = hall::customer(2_000 + number);
+        let reservation = office.new_reservation();
+        let hold = Hold::new(reservation, office.name.clone(), lines).with_ttl(HOLD_MAX);
+        let began = shop.executor.elapsed();
+        let is_sold = office.insist(Action::Hold(hold.clone())).await.is_some();
+        let took = shop.executor.elapsed() - began;
+        if !is_sold || took > SOON {
+            found(Invariant::ExpiredIsSellable, format!("{hold:?} is not to be had, after {took:?}"));
+        }
+    }
+}
+
+type Tables = crate::adapters::memory::MemoryRepository;
+
+fn at_once<T>(call: impl Future<Output = T>) -> T {
+    call.now_or_never().expect("memory makes nobody wait")
+}
+
+fn all_tickets(tables: &Tables) -> Vec<(crate::domain::TicketId, u64, crate::domain::Ticket)> {
+    let query = TicketQuery { event: hall::event(), area: None, only_available: false, after: None, limit: PAGE_MAX };
+    at_once(tables.tickets(&query)).expect("memory does not fail")
+}
+
+fn all_pools(tables: &Tables) -> Vec<(crate::domain::PoolId, u64, crate::domain::Pool)> {
+    let query = PoolQuery { event: hall::event(), after: None, limit: PAGE_MAX };
+    at_once(tables.pools(&query)).expect("memory does not fail")
+}
+
+fn all_reservations(shop: &Shop) -> Vec<(u64, crate::domain::Reservation)> {
+    let mut all = Vec::new();
+    let mut query =
+        ReservationQuery { event: Some(hall::event()), customer: None, state: None, after: None, limit: PAGE_MAX };
+    loop {
+        let page = at_once(shop.store.tables().reservations(&query)).expect("memory does not fail");
+        let Some((_, last)) = page.last() else { return all };
+        query.after = Some(last.id);
+        all.extend(page);
+    }
+}
+
+fn all_changes(tables: &Tables, event: &EventId) -> Vec<Change> {
+    let mut all: Vec<Change> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |change| change.sequence);
+        let page = at_once(tables.changes(event, after, PAGE_MAX)).expect("nothing is purged so early");
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+fn evidence(shop: &Shop) -> Evidence {
+    let tables = shop.store.tables();
+    let calls = shop.history.calls();
+    let mut records: Vec<RecordKey> = calls.iter().map(|call| RecordKey::Operation(call.command.operation)).collect();
+    records.sort();
+    records.dedup();
+    let request = LoadRequest { event: hall::event(), records: records.clone(), free_in: Vec::new() };
+    let snapshot = at_once(tables.load(&request)).expect("memory does not fail");
+    let operation = |key: RecordKey| match (&key, snapshot.get(&key)?.record.as_ref()?) {
+        (RecordKey::Operation(id), Record::Operation(record)) => Some((*id, record.clone())),
+        _ => None,
+    };
+    let operations = records.into_iter().filter_map(operation).collect();
+    let jumps = [Fault::StoreClockAhead, Fault::StoreClockBack];
+    Evidence {
+        calls,
+        changes: all_changes(tables, &hall::event()),
+        commits: shop.store.commits(),
+        tickets: all_tickets(tables).into_iter().map(|(id, version, ticket)| (id, (version, ticket))).collect(),
+        pools: all_pools(tables).into_iter().map(|(id, version, pool)| (id, (version, pool))).collect(),
+        reservations: all_reservations(shop).into_iter().map(|(version, it)| (it.id, (version, it))).collect(),
+        operations,
+        limit_per_customer: shop.settings.limit_per_customer,
+        late_payment: shop.settings.late_payment,
+        store_clock_is_true: jumps.iter().all(|jump| shop.trouble.fired().of(*jump) == 0),
+    }
+}
+
+/// The same for the same run: of everything that was asked, answered and done, and when. FNV-1a, 64 bits.
+fn digest(evidence: &Evidence) -> u64 {
+    let calls = evidence.calls.iter();
+    let words = calls.map(|call| format!("{:?} {} {:?}", call.began, call.command.operation, call.ended));
+    let words = words.chain(evidence.commits.iter().map(|(sequence, at)| format!("{sequence} {at:?}")));
+    words.fold(0xcbf2_9ce4_8422_2325, |digest, words| {
+        words.bytes().fold(digest, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    })
+}
