@@ -78,6 +78,8 @@ pub mod domain;
 pub mod locking;
 #[cfg(feature = "mocks")]
 pub mod mocks;
+#[cfg(planted_bugs)]
+pub mod planted;
 pub mod ports;
 #[cfg(feature = "simulation")]
 pub mod simulation;

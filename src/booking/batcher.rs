@@ -204,6 +204,12 @@ impl Batcher {
         for group in unchanged {
             self.finish(&mut slots, &group.members);
         }
+        #[cfg(planted_bugs)]
+        if crate::planted::is(crate::planted::Bug::RefusalBeforeCommit) {
+            for group in &changed {
+                self.refuse_early(&mut slots, &group.members);
+            }
+        }
         if !changed.is_empty() {
             self.commit(&mut slots, changed).await;
         }

@@ -150,6 +150,11 @@ fn refuse(mut view: View<'_>, request: &Request, rejection: Rejection) -> Decide
         let verdict = Verdict::Answer(Box::new(request.undecided(rejection)));
         return Decided { verdict, touched: view.into_touched(), ..Decided::again(Again::Turn) };
     }
+    #[cfg(planted_bugs)]
+    if crate::planted::is(crate::planted::Bug::AbsenceIsNo) {
+        let verdict = Verdict::Answer(Box::new(Err(rejection.into())));
+        return Decided { verdict, touched: view.into_touched(), ..Decided::again(Again::Turn) };
+    }
     // A lost commit may still arrive: only a tombstone under its id makes a "no" final.
     let tombstone = (request.is_uncertain() && rejection != Rejection::OperationReused)
         .then(|| void(&mut view, command))

@@ -119,6 +119,17 @@ impl Batcher {
         }
     }
 
+    #[cfg(planted_bugs)]
+    pub(super) fn refuse_early(&mut self, slots: &mut Slots, members: &[usize]) {
+        for index in members {
+            if let Some(rejection) = slots.refusal(*index)
+                && let Some(decided) = slots.take(*index)
+            {
+                decided.request.answer(Err(rejection.into()));
+            }
+        }
+    }
+
     fn decide_again(&mut self, mut request: Request, again: Again) {
         match again {
             // What it needed to lock for making room it need not keep locked.

@@ -46,6 +46,13 @@ impl Slots {
         self.requests.get(*request)?.as_ref()
     }
 
+    /// What was decided at `index`, if that is a refusal.
+    #[cfg(planted_bugs)]
+    pub(super) fn refusal(&self, index: usize) -> Option<crate::domain::Rejection> {
+        let (_, Verdict::Answer(answer)) = self.decisions.get(index)?.as_ref()?.request.as_ref()? else { return None };
+        answer.as_ref().as_ref().err()?.rejection().cloned()
+    }
+
     pub(super) fn into_rest(self) -> impl Iterator<Item = Request> {
         self.requests.into_iter().flatten()
     }

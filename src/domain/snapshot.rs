@@ -247,7 +247,10 @@ impl Snapshot {
         for (key, record) in &changes.writes {
             let versioned = self.records.entry(key.clone()).or_default();
             versioned.record = Some(record.clone());
-            versioned.decided_at = versioned.decided_at.max(changes.at);
+            let decided_at = versioned.decided_at;
+            #[cfg(planted_bugs)]
+            let decided_at = crate::planted::as_decided(decided_at);
+            versioned.decided_at = decided_at.max(changes.at);
             match (key, record) {
                 (RecordKey::Ticket(id), Record::Ticket(ticket)) => self.move_in_free_list(id, ticket),
                 (RecordKey::Reservation(_), Record::Reservation(reservation)) => self.forget_lapsed(reservation),

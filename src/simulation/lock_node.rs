@@ -158,6 +158,10 @@ impl LockNode {
 
 impl State {
     fn answer(&mut self, ask: &Ask, now: Duration) -> Answer {
+        #[cfg(planted_bugs)]
+        if let Some(answer) = self.wrong_answer(ask, now) {
+            return answer;
+        }
         match ask {
             Ask::Acquire { keys, token, ttl } => self.acquire(keys, token, now, *ttl),
             Ask::Extend { key, token, ttl } => match self.keys.get_mut(key) {
@@ -176,6 +180,30 @@ impl State {
                     Answer::Done
                 }
             },
+        }
+    }
+
+    #[cfg(planted_bugs)]
+    fn wrong_answer(&mut self, ask: &Ask, now: Duration) -> Option<Answer> {
+        use crate::planted::{Bug, is};
+        match ask {
+            Ask::Acquire { keys, token, ttl } if is(Bug::AcquireOverwrites) || is(Bug::NoTtl) => {
+                let is_free = |key: &Arc<str>| self.keys.get(key).is_none_or(|(owner, _)| owner == token);
+                if is(Bug::NoTtl) && !keys.iter().all(is_free) {
+                    return Some(Answer::Held(None));
+                }
+                let ttl = if is(Bug::NoTtl) { Duration::from_secs(1_000_000) } else { *ttl };
+                self.keys.extend(keys.iter().map(|key| (Arc::clone(key), (*token, now + ttl))));
+                Some(Answer::Done)
+            }
+            Ask::Extend { key, token, ttl } if is(Bug::ExtendRecreates) => {
+                self.keys.insert(Arc::clone(key), (*token, now + *ttl));
+                Some(Answer::Done)
+            }
+            Ask::Release { key, .. } if is(Bug::ReleaseWithoutCompare) => {
+                Some(if self.keys.remove(key).is_some() { Answer::Done } else { Answer::Absent })
+            }
+            _ => None,
         }
     }
 

@@ -33,7 +33,10 @@ mod hall;
 mod history;
 mod invariant;
 mod lock_node;
+mod lock_world;
 mod nemesis;
+#[cfg(planted_bugs)]
+mod planted_store;
 mod process;
 mod report;
 mod settings;
@@ -44,6 +47,6 @@ mod world;
 
 pub use fault::{Fault, Fired};
 pub use invariant::{Invariant, Violation};
-pub use report::{Report, run, seed_of};
+pub use report::{Found, Report, find, run, seed_of};
 pub use trace::Trace;
 pub use world::{WorldReport, run_world};

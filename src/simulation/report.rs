@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::dice::Dice;
 use super::executor::locked;
 use super::fault::Fired;
-use super::invariant::Violation;
+use super::invariant::{Invariant, Violation};
 use super::trace::Trace;
 use super::world::{WorldReport, run_world};
 
@@ -47,37 +48,67 @@ impl Report {
 #[must_use]
 pub fn run(seed: u64, virtual_time: Duration, threads: NonZeroUsize) -> Report {
     let started = Instant::now();
-    let (next, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
-    let done: Mutex<Vec<Option<WorldReport>>> = Mutex::default();
+    let mut report = Report { seed, ..Report::default() };
+    go_through(seed, threads, |world| {
+        report.add(world);
+        report.virtual_time < virtual_time
+    });
+    report.wall_time = started.elapsed();
+    report
+}
+
+/// Where something was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The seed of the world.
+    pub seed: u64,
+    /// How many worlds were looked at, with this one.
+    pub worlds: u64,
+    /// What was found there.
+    pub violation: Violation,
+}
+
+/// Looks for the first world in which this is broken, in so many worlds at most.
+#[must_use]
+pub fn find(seed: u64, worlds_max: u64, threads: NonZeroUsize, broken: Invariant) -> Option<Found> {
+    let (mut worlds, mut found) = (0, None);
+    go_through(seed, threads, |world| {
+        worlds += 1;
+        let violation = world.violations.into_iter().find(|violation| violation.invariant == broken);
+        found = violation.map(|violation| Found { seed: world.seed, worlds, violation });
+        found.is_none() && worlds < worlds_max
+    });
+    found
+}
+
+/// Runs one world after another on so many threads, and hands them over in their order until that says no.
+fn go_through(seed: u64, threads: NonZeroUsize, take: impl FnMut(WorldReport) -> bool + Send) {
+    /// Worlds that wait for one before them.
+    struct Waiting<T> {
+        take: T,
+        next: u64,
+        done: BTreeMap<u64, WorldReport>,
+    }
+    let (begun, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let waiting = Mutex::new(Waiting { take, next: 0, done: BTreeMap::new() });
     std::thread::scope(|scope| {
         for _ in 0..threads.get() {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let number = begun.fetch_add(1, Ordering::Relaxed);
                     let world = run_world(seed_of(seed, number), Trace::off());
-                    let mut done = locked(&done);
-                    let at = number as usize;
-                    if done.len() <= at {
-                        done.resize(at + 1, None);
-                    }
-                    done[at] = Some(world);
-                    let passed: Duration = done.iter().map_while(|it| it.as_ref().map(|it| it.virtual_time)).sum();
-                    if passed >= virtual_time {
-                        is_over.store(true, Ordering::Relaxed);
+                    let waiting = &mut *locked(&waiting);
+                    waiting.done.insert(number, world);
+                    while let Some(world) = waiting.done.remove(&waiting.next) {
+                        waiting.next += 1;
+                        if is_over.load(Ordering::Relaxed) || !(waiting.take)(world) {
+                            is_over.store(true, Ordering::Relaxed);
+                        }
                     }
                 }
             });
         }
     });
-    let mut report = Report { seed, ..Report::default() };
-    for world in std::mem::take(&mut *locked(&done)).into_iter().map_while(|world| world) {
-        if report.virtual_time >= virtual_time {
-            break;
-        }
-        report.add(world);
-    }
-    report.wall_time = started.elapsed();
-    report
 }
 
 /// The seed of one of the worlds.

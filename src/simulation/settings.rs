@@ -29,6 +29,8 @@ pub(super) struct Settings {
     pub(super) limit_per_customer: Option<u32>,
     pub(super) hold_ttl: Duration,
     pub(super) late_payment: LatePayment,
+    /// Somebody settles expired holds.
+    pub(super) sweeps: bool,
     pub(super) lock: LockKind,
     pub(super) lock_policy: LockPolicy,
     pub(super) lock_outage: LockOutage,
@@ -56,18 +58,25 @@ impl Settings {
             LockPolicy::Always(LockScope::Event),
             LockPolicy::Adaptive,
         ];
+        // A short rush for little, or a long sale.
+        let is_rush = dice.per_mille(500);
+        let rush = |dice: &mut Dice, rush: (u64, u64), sale: (u64, u64)| {
+            let (low, high) = if is_rush { rush } else { sale };
+            dice.between(low, high)
+        };
         let wait = Contention::Wait(Duration::from_secs(dice.between(1, 10)));
         Self {
-            length: Duration::from_secs(dice.between(200, 1_200)),
-            processes: dice.between(1, 4) as usize,
-            customers: dice.between(2, 12) as usize,
-            pace_ms: *dice.one_of(&[200, 4_000, 10_000, 30_000]),
-            rows: dice.between(1, 3) as u32,
-            seats_in_row: dice.between(1, 6) as u32,
+            length: Duration::from_secs(rush(dice, (20, 60), (400, 2_400))),
+            processes: rush(dice, (2, 4), (1, 4)) as usize,
+            customers: rush(dice, (6, 20), (2, 12)) as usize,
+            pace_ms: rush(dice, (5, 400), (4_000, 40_000)),
+            rows: rush(dice, (1, 2), (1, 3)) as u32,
+            seats_in_row: rush(dice, (1, 3), (1, 6)) as u32,
             pools: (0..dice.below(3)).map(|_| dice.between(1, 12) as u32).collect(),
             limit_per_customer: if dice.per_mille(400) { Some(dice.between(1, 6) as u32) } else { None },
-            hold_ttl: Duration::from_secs(dice.between(1, 20)),
+            hold_ttl: Duration::from_secs(rush(dice, (1, 5), (1, 20))),
             late_payment: *dice.one_of(&[LatePayment::Refuse, LatePayment::Refuse, LatePayment::RebookIfFree]),
+            sweeps: dice.per_mille(600),
             lock,
             lock_policy: *dice.one_of(&policies),
             lock_outage: *dice.one_of(&[LockOutage::GoOn, LockOutage::Wait]),

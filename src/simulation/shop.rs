@@ -111,13 +111,13 @@ impl Shop {
     pub(super) fn start(self: &Arc<Self>, seller: &Seller) {
         let dice = locked(&seller.dice).another();
         let runtime = ProcessRuntime::new(&self.executor, seller.process, seller.clock.clone(), dice);
-        let service = self.service(&runtime);
+        let service = self.service(&runtime, &seller.clock);
         let (shop, sweeps) = (Arc::clone(self), service.clone());
         let clock = Arc::clone(&runtime);
         runtime.spawn(Box::pin(async move {
             loop {
                 clock.sleep(SWEEP_EVERY).await;
-                if !shop.is_healed.load(Ordering::Relaxed) {
+                if shop.settings.sweeps && !shop.is_healed.load(Ordering::Relaxed) {
                     shop.sweep(&sweeps).await;
                 }
             }
@@ -147,7 +147,7 @@ impl Shop {
         }
     }
 
-    fn service(&self, runtime: &Arc<ProcessRuntime>) -> BookingService {
+    fn service(&self, runtime: &Arc<ProcessRuntime>, clock: &MachineClock) -> BookingService {
         let settings = &self.settings;
         let policies = Policies {
             hold_ttl: settings.hold_ttl,
@@ -156,7 +156,7 @@ impl Shop {
             ..Policies::default()
         };
         let limits = Limits::default().lock_ttl(LOCK_TTL).batch_max(settings.batch_max);
-        let repository = Arc::new(StoreClient::new(&self.store));
+        let repository = Arc::new(StoreClient::new(&self.store, clock));
         let builder = BookingService::builder(repository, runtime.clone()).policies(policies).limits(limits);
         let builder = builder.contention(settings.contention).lock_outage(settings.lock_outage);
         let lock: Option<Arc<dyn Lock>> = match settings.lock {

@@ -24,8 +24,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The machine of the store.
 #[derive(Debug)]
 pub(super) struct StoreServer {
-    executor: Executor,
-    process: ProcessId,
+    pub(super) executor: Executor,
+    pub(super) process: ProcessId,
     tables: MemoryRepository,
     trouble: Arc<Trouble>,
     /// Every answer takes so much longer.
@@ -61,6 +61,8 @@ impl StoreServer {
     }
 
     fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
+        #[cfg(planted_bugs)]
+        let groups = &super::planted_store::groups(&self.tables, event, groups);
         let outcomes = at_once(self.tables.commit(event, groups))?;
         let rows = |group: &Group| {
             group.writes.iter().filter(|write| !matches!(write.key, RecordKey::Operation(_))).count() as u64
@@ -77,7 +79,7 @@ impl StoreServer {
 }
 
 /// What the memory adapter answers, which never waits.
-fn at_once<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) fn at_once<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     call.now_or_never().unwrap_or_else(|| Err(StoreError::permanent("the tables made somebody wait")))
 }
 
@@ -97,12 +99,19 @@ struct Course {
 /// One process's repository.
 #[derive(Debug, Clone)]
 pub(super) struct StoreClient {
-    server: Arc<StoreServer>,
+    pub(super) server: Arc<StoreServer>,
+    #[cfg(planted_bugs)]
+    pub(super) clock: MachineClock,
 }
 
 impl StoreClient {
-    pub(super) fn new(server: &Arc<StoreServer>) -> Self {
-        Self { server: Arc::clone(server) }
+    #[cfg_attr(not(planted_bugs), expect(unused_variables, reason = "the store's clock is the one that counts"))]
+    pub(super) fn new(server: &Arc<StoreServer>, clock: &MachineClock) -> Self {
+        Self {
+            server: Arc::clone(server),
+            #[cfg(planted_bugs)]
+            clock: clock.clone(),
+        }
     }
 
     fn usual(&self) -> Course {
@@ -133,7 +142,10 @@ impl StoreClient {
             return Ok(Course { returns: None, ..course });
         }
         if trouble.strikes(Fault::StoreUnknownDoneLate) {
-            let late = trouble.with_dice(|dice| dice.millis(1, 20_000));
+            let late = trouble.with_dice(|dice| {
+                let longest = *dice.one_of(&[50, 500, 20_000]);
+                dice.millis(0, longest)
+            });
             return Ok(Course { arrives: Some(CALL_TIMEOUT + late), ..course });
         }
         if trouble.strikes(Fault::LostInCommit) {
@@ -182,7 +194,10 @@ impl StoreClient {
             });
             self.server.executor.spawn(self.server.process, 0, task);
         }
-        match select(answered, self.server.executor.sleep(course.gives_up)).await {
+        let gives_up = course.gives_up;
+        #[cfg(planted_bugs)]
+        let gives_up = super::planted_store::patience(gives_up);
+        match select(answered, self.server.executor.sleep(gives_up)).await {
             Either::Left((Ok(done), _)) => Some(done),
             Either::Left((Err(oneshot::Canceled), patience)) => {
                 patience.await;
@@ -192,13 +207,18 @@ impl StoreClient {
         }
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         does: impl Fn(&MemoryRepository) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let course = self.course_of_read()?;
         let read = self.call(course, move |server| does(&server.tables)).await;
         read.unwrap_or_else(|| Err(StoreError::transient("no answer")))
+    }
+
+    pub(super) async fn send_commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
+        let (event, groups) = (event.clone(), groups.to_vec());
+        self.write(move |server| server.commit(&event, &groups)).await
     }
 
     async fn write<T: Send + 'static>(
@@ -214,12 +234,18 @@ impl StoreClient {
 impl Repository for StoreClient {
     async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
         let request = request.clone();
-        self.read(move |tables| at_once(tables.load(&request))).await
+        let snapshot = self.read(move |tables| at_once(tables.load(&request))).await;
+        #[cfg(planted_bugs)]
+        let snapshot = snapshot.map(|snapshot| super::planted_store::snapshot(snapshot, self));
+        snapshot
     }
 
     async fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
-        let (event, groups) = (event.clone(), groups.to_vec());
-        self.write(move |server| server.commit(&event, &groups)).await
+        #[cfg(planted_bugs)]
+        if let Some(outcomes) = super::planted_store::commit(self, event, groups).await {
+            return outcomes;
+        }
+        self.send_commit(event, groups).await
     }
 
     async fn tickets(&self, query: &TicketQuery) -> Result<Vec<(TicketId, u64, Ticket)>, StoreError> {
@@ -257,6 +283,8 @@ impl Repository for StoreClient {
     }
 
     async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
+        #[cfg(planted_bugs)]
+        let retention = super::planted_store::retention(retention);
         self.write(move |server| at_once(server.tables.purge(retention, limit))).await
     }
 }

@@ -1,8 +1,8 @@
 //! One world from its beginning to its end.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -12,11 +12,12 @@ use super::check::{Evidence, Findings, check};
 use super::clock::MachineClock;
 use super::customer::{Customer, GOES_HOME};
 use super::dice::Dice;
-use super::executor::{Executor, Halt, ProcessId};
+use super::executor::{Executor, Halt, ProcessId, locked};
 use super::fault::{Fault, Fired, Trouble};
 use super::hall;
 use super::history::{Call, Reply};
 use super::invariant::{Invariant, Violation};
+use super::lock_world;
 use super::nemesis::harm;
 use super::settings::{LockKind, Settings};
 use super::shop::{HOLD_MAX, Heard, Shop};
@@ -24,7 +25,9 @@ use super::trace::Trace;
 use crate::domain::{
     Action, CreateEvent, EventId, Hold, Import, Lines, OperationId, Record, RecordKey, ReservationState, TicketState,
 };
-use crate::ports::{Change, Clock, LoadRequest, PAGE_MAX, PoolQuery, Repository, ReservationQuery, TicketQuery};
+use crate::ports::{
+    Change, ChangesError, Clock, LoadRequest, PAGE_MAX, PoolQuery, Repository, ReservationQuery, TicketQuery,
+};
 
 /// How long something may take when nothing goes wrong any more.
 const SOON: Duration = Duration::from_secs(60);
@@ -48,22 +51,31 @@ pub struct WorldReport {
     pub digest: u64,
 }
 
-/// Runs the world of this seed.
+/// Runs the world of this seed: a sale, or now and then locks alone.
 #[must_use]
 pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
     let mut dice = Dice::new(seed);
     let executor = Executor::new(dice.another(), trace);
-    let settings = Settings::of(&mut dice);
-    let with_nodes = matches!(settings.lock, LockKind::Redlock(_));
-    let possible = |fault: Fault| with_nodes || !fault.name().starts_with("node_") && fault != Fault::MessageLost;
-    let trouble = Arc::new(Trouble::new(dice.another(), possible));
-    executor.tell(|| format!("{settings:?}"));
-    let store_clock = MachineClock::new(&executor, 0);
-    let shop = Shop::new(executor.clone(), settings, Arc::clone(&trouble), store_clock.clone(), &mut dice);
+    let report = if dice.per_mille(120) { locks(seed, &executor, dice) } else { sale(seed, &executor, dice) };
+    executor.end();
+    report
+}
 
-    let findings = Arc::new(std::sync::Mutex::new(Findings::default()));
-    let ended = executor.run(live(Arc::clone(&shop), store_clock, dice, Arc::clone(&findings)));
-    let mut findings = std::mem::take(&mut *super::executor::locked(&findings));
+fn locks(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
+    let trouble = Arc::new(Trouble::new(dice.another(), |fault| lock_world::FAULTS.contains(&fault)));
+    let (findings, requests) = (Arc::<Mutex<Findings>>::default(), Arc::<AtomicU64>::default());
+    let lives =
+        lock_world::live(executor.clone(), Arc::clone(&trouble), dice, Arc::clone(&findings), Arc::clone(&requests));
+    let ended = executor.run(lives);
+    let findings = all_findings(executor, ended, &findings);
+    let requests = requests.load(Ordering::Relaxed);
+    let (virtual_time, faults) = (executor.elapsed(), trouble.fired());
+    let digest = fnv(format!("{virtual_time:?} {requests} {faults:?}"), DIGEST_OF_NOTHING);
+    WorldReport { seed, virtual_time, requests, bookings: 0, faults, violations: findings.0, digest }
+}
+
+fn all_findings(executor: &Executor, ended: Result<(), Halt>, findings: &Mutex<Findings>) -> Findings {
+    let mut findings = std::mem::take(&mut *locked(findings));
     match ended {
         Ok(()) => {}
         Err(Halt::Deadlock) => findings.add(Invariant::CallsEnd, || "everybody waits for somebody".to_owned()),
@@ -72,6 +84,20 @@ pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
     for panic in executor.panics() {
         findings.add(Invariant::NoPanic, || panic);
     }
+    findings
+}
+
+fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
+    let settings = Settings::of(&mut dice);
+    let with_nodes = matches!(settings.lock, LockKind::Redlock(_));
+    let possible = |fault: Fault| with_nodes || !fault.name().starts_with("node_") && fault != Fault::MessageLost;
+    let trouble = Arc::new(Trouble::new(dice.another(), possible));
+    executor.tell(|| format!("{settings:?}"));
+    let store_clock = MachineClock::new(executor, 0);
+    let shop = Shop::new(executor.clone(), settings, Arc::clone(&trouble), store_clock.clone(), &mut dice);
+    let findings = Arc::<Mutex<Findings>>::default();
+    let ended = executor.run(live(Arc::clone(&shop), store_clock, dice, Arc::clone(&findings)));
+    let mut findings = all_findings(executor, ended, &findings);
     let evidence = evidence(&shop);
     check(&evidence, &mut findings);
     let is_new_booking = |call: &&Call| {
@@ -88,12 +114,11 @@ pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
         digest: digest(&evidence),
     };
     shop.sellers.iter().for_each(|seller| shop.crash(seller));
-    executor.end();
     report
 }
 
-async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findings: Arc<std::sync::Mutex<Findings>>) {
-    let found = |invariant, what: String| super::executor::locked(&findings).add(invariant, || what);
+async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findings: Arc<Mutex<Findings>>) {
+    let found = |invariant, what: String| locked(&findings).add(invariant, || what);
     shop.sellers.iter().for_each(|seller| shop.start(seller));
     let is_closing = Arc::new(AtomicBool::new(false));
     let mut office = Customer {
@@ -246,14 +271,18 @@ fn all_reservations(shop: &Shop) -> Vec<(u64, crate::domain::Reservation)> {
 }
 
 fn all_changes(tables: &Tables, event: &EventId) -> Vec<Change> {
-    let mut all: Vec<Change> = Vec::new();
+    let (mut all, mut after) = (Vec::new(), 0);
     loop {
-        let after = all.last().map_or(0, |change| change.sequence);
-        let page = at_once(tables.changes(event, after, PAGE_MAX)).expect("nothing is purged so early");
-        if page.is_empty() {
-            return all;
+        match at_once(tables.changes(event, after, PAGE_MAX)) {
+            Ok(page) if page.is_empty() => return all,
+            Ok(page) => {
+                after = page.last().map_or(after, |change| change.sequence);
+                all.extend(page);
+            }
+            // What is gone is missed by the check.
+            Err(ChangesError::Truncated { purged_through }) => after = purged_through,
+            Err(ChangesError::Store(_)) => return all,
         }
-        all.extend(page);
     }
 }
 
@@ -285,12 +314,17 @@ fn evidence(shop: &Shop) -> Evidence {
     }
 }
 
-/// The same for the same run: of everything that was asked, answered and done, and when. FNV-1a, 64 bits.
+/// The same for the same run: of everything that was asked, answered and done, and when.
 fn digest(evidence: &Evidence) -> u64 {
     let calls = evidence.calls.iter();
     let words = calls.map(|call| format!("{:?} {} {:?}", call.began, call.command.operation, call.ended));
     let words = words.chain(evidence.commits.iter().map(|(sequence, at)| format!("{sequence} {at:?}")));
-    words.fold(0xcbf2_9ce4_8422_2325, |digest, words| {
-        words.bytes().fold(digest, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-    })
+    words.fold(DIGEST_OF_NOTHING, |digest, words| fnv(words, digest))
+}
+
+const DIGEST_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, 64 bits.
+fn fnv(words: String, digest: u64) -> u64 {
+    words.bytes().fold(digest, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

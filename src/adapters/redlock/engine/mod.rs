@@ -132,6 +132,10 @@ impl Engine {
 
     /// When a lock that was asked for at `started` is over for its holder, which is before it is over on any node.
     fn deadline(&self, started: Instant, ttl: Duration) -> Instant {
+        #[cfg(planted_bugs)]
+        if crate::planted::is(crate::planted::Bug::LeasePastDeadline) {
+            return started + ttl * 2;
+        }
         started + self.validity(ttl)
     }
 

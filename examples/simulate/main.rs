@@ -7,6 +7,8 @@
 //! cargo run --release --features simulation --example simulate -- --forever
 //! ```
 
+mod bugs;
+
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -30,14 +32,29 @@ struct Args {
     #[arg(long)]
     json: bool,
     /// Runs one world again, and tells what happens in it
-    #[arg(long, value_name = "WORLD", conflicts_with_all = ["virtual_seconds", "seed", "json", "forever"])]
+    #[arg(long, value_name = "WORLD", conflicts_with_all = ["virtual_seconds", "seed", "json", "forever", "bug_table"])]
     replay: Option<u64>,
     /// Goes on until it is stopped, or something is found
     #[arg(long)]
     forever: bool,
+    /// Lists the bugs that can be planted (built with RUSTFLAGS="--cfg planted_bugs")
+    #[arg(long)]
+    list_bugs: bool,
+    /// Plants a bug, and looks for it until it is found (built with RUSTFLAGS="--cfg planted_bugs")
+    #[arg(long, value_name = "NAME")]
+    bug: Option<String>,
+    /// Plants every bug, one after another, and writes what caught it between the marks of a file (built with RUSTFLAGS="--cfg planted_bugs")
+    #[arg(long, value_name = "FILE")]
+    bug_table: Option<std::path::PathBuf>,
     /// How many worlds run at the same time [default: one for each processor]
     #[arg(long, value_name = "T")]
     threads: Option<NonZeroUsize>,
+}
+
+impl Args {
+    fn threads(&self) -> NonZeroUsize {
+        self.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    }
 }
 
 fn main() -> ExitCode {
@@ -50,17 +67,29 @@ fn main() -> ExitCode {
 }
 
 fn tell(args: &Args, out: &mut impl io::Write) -> io::Result<ExitCode> {
+    if args.list_bugs {
+        return bugs::list(out);
+    }
+    if let Some(file) = &args.bug_table {
+        return bugs::table(file, args.seed.unwrap_or(1), args.threads(), out);
+    }
+    if let Some(name) = &args.bug
+        && !bugs::plant(name)
+    {
+        writeln!(io::stderr(), "there is no bug {name:?} in this build: --list-bugs lists those that there are")?;
+        return Ok(ExitCode::from(2));
+    }
     if let Some(world) = args.replay {
         return replay(world, out);
     }
-    let threads = args.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let threads = args.threads();
     let mut seed = args.seed.unwrap_or_else(rand::random);
     loop {
         let report = run(seed, Duration::from_secs(args.virtual_seconds), threads);
         if args.json {
-            writeln!(out, "{}", as_json(&report))?;
+            writeln!(out, "{}", as_json(&report, args.bug.as_deref()))?;
         } else {
-            in_words(&report, out)?;
+            in_words(&report, args.bug.as_deref(), out)?;
         }
         if !report.violations.is_empty() {
             return Ok(ExitCode::FAILURE);
@@ -73,12 +102,17 @@ fn tell(args: &Args, out: &mut impl io::Write) -> io::Result<ExitCode> {
 }
 
 /// The command that runs a world again.
-fn command(world: u64) -> String {
-    format!("cargo run --release --features simulation --example simulate -- --replay {world}")
+fn command(world: u64, bug: Option<&str>) -> String {
+    match bug {
+        None => format!("cargo run --release --features simulation --example simulate -- --replay {world}"),
+        Some(bug) => format!(
+            "RUSTFLAGS=\"--cfg planted_bugs\" cargo run --release --features simulation --example simulate -- --bug {bug} --replay {world}"
+        ),
+    }
 }
 
-fn as_json(report: &Report) -> Value {
-    let violation = |(world, Violation { invariant, what }): &(u64, Violation)| json!({ "invariant": invariant.name(), "seed": world, "what": what, "replay": command(*world) });
+fn as_json(report: &Report, bug: Option<&str>) -> Value {
+    let violation = |(world, Violation { invariant, what }): &(u64, Violation)| json!({ "invariant": invariant.name(), "seed": world, "what": what, "replay": command(*world, bug) });
     json!({
         "seed": report.seed,
         "worlds": report.worlds,
@@ -91,7 +125,7 @@ fn as_json(report: &Report) -> Value {
     })
 }
 
-fn in_words(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
+fn in_words(report: &Report, bug: Option<&str>, out: &mut impl io::Write) -> io::Result<()> {
     let (virtual_seconds, wall_seconds) = (report.virtual_time.as_secs(), report.wall_time.as_secs_f64());
     writeln!(
         out,
@@ -103,7 +137,7 @@ fn in_words(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
         writeln!(out, "  {:<32} {count:>9}", fault.name())?;
     }
     for (world, Violation { invariant, what }) in &report.violations {
-        writeln!(out, "VIOLATION {}: {what}\n  {}", invariant.name(), command(*world))?;
+        writeln!(out, "VIOLATION {}: {what}\n  {}", invariant.name(), command(*world, bug))?;
     }
     if report.violations.is_empty() {
         writeln!(out, "every promise was kept")?;

@@ -1,0 +1,84 @@
+//! Bugs that are planted, and what catches them.
+
+#[cfg(not(planted_bugs))]
+pub(crate) use without::{list, plant, table};
+
+#[cfg(planted_bugs)]
+pub(crate) use with::{list, plant, table};
+
+#[cfg(not(planted_bugs))]
+mod without {
+    use std::io::{self, Write};
+    use std::num::NonZeroUsize;
+    use std::path::Path;
+    use std::process::ExitCode;
+
+    fn none() -> io::Result<ExitCode> {
+        writeln!(io::stderr(), "no bug is in this build: build it with RUSTFLAGS=\"--cfg planted_bugs\"")?;
+        Ok(ExitCode::from(2))
+    }
+
+    pub(crate) fn list(_: &mut impl Write) -> io::Result<ExitCode> {
+        none()
+    }
+
+    pub(crate) fn table(_: &Path, _: u64, _: NonZeroUsize, _: &mut impl Write) -> io::Result<ExitCode> {
+        none()
+    }
+
+    pub(crate) fn plant(_: &str) -> bool {
+        false
+    }
+}
+
+#[cfg(planted_bugs)]
+mod with {
+    use std::fmt::Write as _;
+    use std::io::{self, Write};
+    use std::num::NonZeroUsize;
+    use std::path::Path;
+    use std::process::ExitCode;
+
+    use ticket_reservation::planted::{self, Bug};
+    use ticket_reservation::simulation::find;
+
+    /// In so many worlds each of them must show.
+    const WORLDS_MAX: u64 = 2_000;
+
+    pub(crate) fn list(out: &mut impl Write) -> io::Result<ExitCode> {
+        for bug in Bug::ALL {
+            writeln!(out, "{} {}", bug.name(), bug.breaks().name())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub(crate) fn plant(name: &str) -> bool {
+        let bug = Bug::ALL.iter().copied().find(|bug| bug.name() == name);
+        planted::plant(bug);
+        bug.is_some()
+    }
+
+    const BEGIN: &str = "<!-- planted bugs: begin -->";
+    const END: &str = "<!-- planted bugs: end -->";
+
+    /// Fails if one of them is not caught by what must catch it.
+    pub(crate) fn table(file: &Path, seed: u64, threads: NonZeroUsize, out: &mut impl Write) -> io::Result<ExitCode> {
+        let mut rows = String::from("\n| bug | what is wrong | caught by | worlds |\n| --- | --- | --- | ---: |\n");
+        let mut is_missed = false;
+        for bug in Bug::ALL {
+            planted::plant(Some(*bug));
+            let found = find(seed, WORLDS_MAX, threads, bug.breaks());
+            let worlds = found.map_or_else(|| "**not caught**".to_owned(), |found| found.worlds.to_string());
+            is_missed |= worlds.starts_with('*');
+            writeln!(out, "{:<26} {:<22} {worlds}", bug.name(), bug.breaks().name())?;
+            let _ = writeln!(rows, "| `{}` | {} | `{}` | {worlds} |", bug.name(), bug.about(), bug.breaks().name());
+        }
+        planted::plant(None);
+        let text = std::fs::read_to_string(file)?;
+        let marks = text.find(BEGIN).map(|at| at + BEGIN.len()).zip(text.find(END));
+        let (begin, end) =
+            marks.ok_or_else(|| io::Error::other(format!("no line {BEGIN} and {END} in {}", file.display())))?;
+        std::fs::write(file, format!("{}{rows}{}", &text[..begin], &text[end..]))?;
+        Ok(if is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
