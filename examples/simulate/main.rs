@@ -8,6 +8,7 @@
 //! ```
 
 mod bugs;
+mod experiment;
 
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -22,9 +23,9 @@ use ticket_reservation::simulation::{Report, Trace, Violation, run, run_world};
 /// Sells in simulated worlds, and checks every promise.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How much virtual time the worlds have together, in seconds
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
-    virtual_seconds: u64,
+    /// How much virtual time the worlds have together, in seconds [default: 100000, and until it is found with --bug]
+    #[arg(long, value_name = "N")]
+    virtual_seconds: Option<u64>,
     /// What decides everything [default: another one each time]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
@@ -37,6 +38,9 @@ struct Args {
     /// Goes on until it is stopped, or something is found
     #[arg(long)]
     forever: bool,
+    /// Books with a lock alone, and with the booking service, in so many worlds whose processes stand still for longer than locks last
+    #[arg(long, value_name = "WORLDS")]
+    lock_experiment: Option<u64>,
     /// Lists the bugs that can be planted (built with RUSTFLAGS="--cfg planted_bugs")
     #[arg(long)]
     list_bugs: bool,
@@ -73,6 +77,9 @@ fn tell(args: &Args, out: &mut impl io::Write) -> io::Result<ExitCode> {
     if let Some(file) = &args.bug_table {
         return bugs::table(file, args.seed.unwrap_or(1), args.threads(), out);
     }
+    if let Some(worlds) = args.lock_experiment {
+        return experiment::tell(args.seed.unwrap_or(1), worlds, args.json, out);
+    }
     if let Some(name) = &args.bug
         && !bugs::plant(name)
     {
@@ -85,7 +92,10 @@ fn tell(args: &Args, out: &mut impl io::Write) -> io::Result<ExitCode> {
     let threads = args.threads();
     let mut seed = args.seed.unwrap_or_else(rand::random);
     loop {
-        let report = run(seed, Duration::from_secs(args.virtual_seconds), threads);
+        let report = match &args.bug {
+            None => run(seed, Duration::from_secs(args.virtual_seconds.unwrap_or(100_000)), threads),
+            Some(bug) => bugs::look_for(bug, seed, args.virtual_seconds.map(Duration::from_secs), threads),
+        };
         if args.json {
             writeln!(out, "{}", as_json(&report, args.bug.as_deref()))?;
         } else {

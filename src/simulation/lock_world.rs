@@ -147,6 +147,7 @@ impl World {
     fn took(&self, process: usize, lease: &Lease, now_there: std::time::Instant) {
         let (now, (id, clock)) = (self.executor.elapsed(), &self.processes[process]);
         let until = now + clock.really(lease.deadline().saturating_duration_since(now_there));
+        self.executor.tell(|| format!("{id} has {} until {until:?}", lease.key()));
         let before = locked(&self.holders.held).insert(lease.key().clone(), (*id, *lease.token(), until));
         if let Some((other, token, its)) = before.filter(|(_, token, its)| token != lease.token() && *its > now) {
             let _ = token;

@@ -17,7 +17,7 @@
 //! assert_eq!(run_world(7, Trace::off()).digest, world.digest);
 //! ```
 //!
-//! **Options.** [`run`] goes through many worlds, on as many threads as it may; [`Trace::to`] tells what happens in one.
+//! **Options.** [`run`] goes through many worlds, on as many threads as it may, [`run_until`] until something is found; [`Trace::to`] tells what happens in one.
 //!
 //! **What it does not guarantee.** The SQL of the adapters, files and real networks are not part of it: the suites of
 //! `conformance` and the flash sale's audit look at those.
@@ -27,6 +27,7 @@ mod clock;
 mod customer;
 mod dice;
 mod executor;
+mod experiment;
 mod fault;
 mod grants_all;
 mod hall;
@@ -45,8 +46,9 @@ mod store;
 mod trace;
 mod world;
 
+pub use experiment::{Booked, Experiment, lock_experiment};
 pub use fault::{Fault, Fired};
 pub use invariant::{Invariant, Violation};
-pub use report::{Found, Report, find, run, seed_of};
+pub use report::{Report, run, run_until, seed_of};
 pub use trace::Trace;
 pub use world::{WorldReport, run_world};

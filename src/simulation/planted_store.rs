@@ -1,6 +1,6 @@
 //! The store's share of the planted bugs.
 
-use super::store::{StoreClient, at_once};
+use super::store::{StoreClient, at_once, forget_versions};
 use crate::adapters::memory::MemoryRepository;
 use crate::domain::{EventId, Lapsed, LapsedOf, OperationId, Record, RecordKey, Snapshot};
 use crate::planted::{Bug, is};
@@ -43,17 +43,6 @@ pub(super) fn groups(tables: &MemoryRepository, event: &EventId, groups: &[Group
 
 fn operation(group: &Group) -> Option<OperationId> {
     group.writes.iter().find_map(|write| if let RecordKey::Operation(id) = write.key { Some(id) } else { None })
-}
-
-/// It is written over whatever is there.
-fn forget_versions(tables: &MemoryRepository, event: &EventId, group: &mut Group) {
-    group.reads.clear();
-    let records = group.writes.iter().map(|write| write.key.clone()).collect();
-    let request = LoadRequest { event: event.clone(), records, free_in: Vec::new() };
-    let Ok(there) = at_once(tables.load(&request)) else { return };
-    for write in &mut group.writes {
-        write.version = there.get(&write.key).map_or(0, |read| read.version);
-    }
 }
 
 /// What a process makes of a commit.

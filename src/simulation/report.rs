@@ -47,38 +47,26 @@ impl Report {
 /// the same worlds.
 #[must_use]
 pub fn run(seed: u64, virtual_time: Duration, threads: NonZeroUsize) -> Report {
+    run_until(seed, virtual_time, threads, |_| false)
+}
+
+/// Runs worlds as [`run`] does, but no more of them once something is broken that is looked for.
+#[must_use]
+pub fn run_until(
+    seed: u64,
+    virtual_time: Duration,
+    threads: NonZeroUsize,
+    is_enough: impl Fn(Invariant) -> bool + Sync,
+) -> Report {
     let started = Instant::now();
     let mut report = Report { seed, ..Report::default() };
     go_through(seed, threads, |world| {
+        let is_found = world.violations.iter().any(|violation| is_enough(violation.invariant));
         report.add(world);
-        report.virtual_time < virtual_time
+        !is_found && report.virtual_time < virtual_time
     });
     report.wall_time = started.elapsed();
     report
-}
-
-/// Where something was found.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// The seed of the world.
-    pub seed: u64,
-    /// How many worlds were looked at, with this one.
-    pub worlds: u64,
-    /// What was found there.
-    pub violation: Violation,
-}
-
-/// Looks for the first world in which this is broken, in so many worlds at most.
-#[must_use]
-pub fn find(seed: u64, worlds_max: u64, threads: NonZeroUsize, broken: Invariant) -> Option<Found> {
-    let (mut worlds, mut found) = (0, None);
-    go_through(seed, threads, |world| {
-        worlds += 1;
-        let violation = world.violations.into_iter().find(|violation| violation.invariant == broken);
-        found = violation.map(|violation| Found { seed: world.seed, worlds, violation });
-        found.is_none() && worlds < worlds_max
-    });
-    found
 }
 
 /// Runs one world after another on so many threads, and hands them over in their order until that says no.

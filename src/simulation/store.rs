@@ -60,6 +60,12 @@ impl StoreServer {
         locked(&self.commits).clone()
     }
 
+    /// Writes over whatever is there, as an `UPDATE` without a version does.
+    pub(super) fn overwrite(&self, event: &EventId, mut group: Group) -> Result<Vec<GroupOutcome>, StoreError> {
+        forget_versions(&self.tables, event, &mut group);
+        self.commit(event, &[group])
+    }
+
     fn commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
         #[cfg(planted_bugs)]
         let groups = &super::planted_store::groups(&self.tables, event, groups);
@@ -75,6 +81,17 @@ impl StoreServer {
             commits.push((last + new, self.executor.elapsed()));
         }
         Ok(outcomes)
+    }
+}
+
+/// What is written is written to what is there now.
+pub(super) fn forget_versions(tables: &MemoryRepository, event: &EventId, group: &mut Group) {
+    group.reads.clear();
+    let records = group.writes.iter().map(|write| write.key.clone()).collect();
+    let request = LoadRequest { event: event.clone(), records, free_in: Vec::new() };
+    let Ok(there) = at_once(tables.load(&request)) else { return };
+    for write in &mut group.writes {
+        write.version = there.get(&write.key).map_or(0, |read| read.version);
     }
 }
 
@@ -221,7 +238,7 @@ impl StoreClient {
         self.write(move |server| server.commit(&event, &groups)).await
     }
 
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         does: impl Fn(&StoreServer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
