@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::{Evidence, Findings};
 use crate::domain::{
-    Action, PoolId, Receipt, Record, RecordKey, Rejection, ReservationId, ReservationState, TicketId, TicketState,
-    Timestamp,
+    Action, LatePayment, PoolId, Receipt, Record, RecordKey, Rejection, ReservationId, ReservationState, TicketId,
+    TicketState, Timestamp,
 };
+use crate::ports::Change;
 use crate::simulation::clock::time_of_day;
 use crate::simulation::history::{Call, Reply};
 use crate::simulation::invariant::Invariant;
@@ -19,33 +20,54 @@ type Course<T> = Vec<(Duration, T)>;
 #[derive(Debug, Default)]
 struct Courses {
     tickets: BTreeMap<TicketId, Course<TicketState>>,
-    /// How many places are neither held nor booked.
-    pools: BTreeMap<PoolId, Course<u32>>,
+    /// How many places are neither held nor booked. A commit is several decisions at one moment: what some of them take counts first,
+    /// and then what others give back.
+    pools: BTreeMap<PoolId, Course<u64>>,
     reservations: BTreeMap<ReservationId, Course<(ReservationState, Timestamp)>>,
 }
 
 impl Courses {
     fn of(evidence: &Evidence) -> Self {
         let mut courses = Self::default();
-        let mut commits = evidence.commits.iter().peekable();
-        for change in &evidence.changes {
-            while commits.next_if(|(sequence, _)| *sequence < change.sequence).is_some() {}
-            let Some((_, at)) = commits.peek() else { break };
+        let mut rest = evidence.changes.as_slice();
+        for (sequence, at) in &evidence.commits {
+            let commit;
+            (commit, rest) = rest.split_at(rest.partition_point(|change| change.sequence <= *sequence));
+            courses.add(*at, commit, evidence.late_payment);
+        }
+        courses
+    }
+
+    fn add(&mut self, at: Duration, commit: &[Change], late: LatePayment) {
+        let mut taken: BTreeMap<&PoolId, u64> = BTreeMap::new();
+        for change in commit {
+            if let Record::Reservation(reservation) = &change.record
+                && (change.version == 1 || late == LatePayment::RebookIfFree)
+            {
+                for (pool, quantity) in reservation.lines.pools() {
+                    *taken.entry(pool).or_default() += u64::from(*quantity);
+                }
+            }
+        }
+        for change in commit {
             match (&change.key, &change.record) {
                 (RecordKey::Ticket(id), Record::Ticket(ticket)) => {
-                    courses.tickets.entry(id.clone()).or_default().push((*at, ticket.state.clone()));
+                    self.tickets.entry(id.clone()).or_default().push((at, ticket.state.clone()));
                 }
                 (RecordKey::Pool(id), Record::Pool(pool)) => {
-                    courses.pools.entry(id.clone()).or_default().push((*at, pool.free()));
+                    let course = self.pools.entry(id.clone()).or_default();
+                    let before = course.last().map(|(_, free)| *free);
+                    let lowest = before.map(|free| free.saturating_sub(taken.get(id).copied().unwrap_or_default()));
+                    course.extend(lowest.map(|free| (at, free)));
+                    course.push((at, u64::from(pool.free())));
                 }
                 (RecordKey::Reservation(id), Record::Reservation(reservation)) => {
-                    let course = courses.reservations.entry(*id).or_default();
-                    course.push((*at, (reservation.state, change.decided_at)));
+                    let course = self.reservations.entry(*id).or_default();
+                    course.push((at, (reservation.state, change.decided_at)));
                 }
                 _ => {}
             }
         }
-        courses
     }
 }
 
@@ -113,7 +135,7 @@ fn refused(
         }
         Rejection::Insufficient { pool, wanted, .. } => {
             let Some(course) = courses.pools.get(pool) else { return };
-            let lacked = within(course, began, ended).any(|free| free < wanted);
+            let lacked = within(course, began, ended).any(|free| *free < u64::from(*wanted));
             findings.check(lacked, Invariant::Linearizable, || format!("{pool} had enough: {}", what()));
         }
         Rejection::HoldExpired if clock_is_true => {
