@@ -151,6 +151,14 @@ mod from_many_processes {
     }
 
     #[test]
+    fn one_place_is_sold_once_to_ten_thousand_buyers_of_eight_processes() {
+        let line = "--processes 8 --buyers 10000 --concurrency 1250 --standing 1 --pay-ms 0 --demand hot-pool";
+        let report = sale(line);
+        assert_eq!((number(&report, "standing_sold"), number(&report, "places_sold")), (1, 0), "{report}");
+        assert!(number(&report, "requests") >= 10_000, "{report}");
+    }
+
+    #[test]
     fn a_hot_pool_is_sold_to_its_capacity() {
         let line = "--processes 4 --buyers 900 --concurrency 60 --standing 100 --pay-ms 0 --demand hot-pool --seed 12";
         let report = sale(line);
