@@ -80,6 +80,8 @@ pub mod locking;
 pub mod mocks;
 #[cfg(planted_bugs)]
 pub mod planted;
+#[cfg(all(planted_bugs, not(feature = "simulation")))]
+compile_error!("--cfg planted_bugs is for the simulator: it needs the feature simulation");
 pub mod ports;
 #[cfg(feature = "simulation")]
 pub mod simulation;

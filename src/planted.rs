@@ -50,7 +50,7 @@ bugs! {
     /// A commit does not look whether what it writes is still as it was read.
     NoVersionCheck = "no_version_check" breaks OneOwner,
     /// A commit does not look whether what it only read is still so.
-    ReadsNotGuarded = "reads_not_guarded" breaks Linearizable,
+    ReadsNotGuarded = "reads_not_guarded" breaks ReadsHold,
     /// The versions are compared, and some time later the rows are written.
     CheckThenWrite = "check_then_write" breaks OneOwner,
     /// A commit that lost its race is told that it was written.

@@ -147,7 +147,8 @@ async fn a_pool_of_two_connections_serves_five_hundred_callers() {
     let events: Vec<EventId> = (0..50).map(|number| EventId::new(format!("gig-{number}")).unwrap()).collect();
     let pool = PoolId::new("standing").unwrap();
     for event in &events {
-        let _ = service.create_event(event, service.new_operation_id(), CreateEvent::default()).await.expect("an event");
+        let _ =
+            service.create_event(event, service.new_operation_id(), CreateEvent::default()).await.expect("an event");
         service.import(event, Vec::new(), vec![(pool.clone(), 6)]).await.expect("a pool");
     }
     // Ten callers at each event's six places, all at once.

@@ -22,7 +22,7 @@ pub(crate) fn tell(seed: u64, worlds: u64, as_json: bool, out: &mut impl Write) 
             )?;
         }
     }
-    Ok(if ours.twice == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ours.twice == 0 && ours.tickets > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn share(booked: Booked) -> f64 {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use super::clock::time_of_day;
 use super::dice::Dice;
@@ -47,15 +46,14 @@ impl Customer {
             return;
         }
         self.think().await;
-        if self.dice.per_mille(150) {
+        while self.dice.per_mille(300) {
             let ttl = if self.dice.per_mille(500) { Some(self.dice.millis(1_000, 20_000)) } else { None };
             let customer = self.name.clone();
-            if self.insist(Action::Extend { reservation, customer, ttl }).await.is_some() {
-                self.think().await;
-            }
+            self.insist(Action::Extend { reservation, customer, ttl }).await;
+            self.think().await;
         }
         let mut owner = self.name.clone();
-        if self.dice.per_mille(100) {
+        while self.dice.per_mille(100) {
             let (from, to) = (owner.clone(), hall::customer(self.dice.below(40)));
             if self.insist(Action::Transfer(Transfer { reservation, from, to: to.clone() })).await.is_some() {
                 owner = to;
@@ -67,9 +65,21 @@ impl Customer {
             1 | 2 => {
                 self.insist(Action::Release { reservation, customer: owner }).await;
             }
+            3 if self.dice.per_mille(300) => {
+                // Who may not.
+                let stranger = hall::customer(3_000);
+                let may_not = *self.dice.one_of(&[0, 1, 2, 3]);
+                let action = match may_not {
+                    0 => Action::Confirm { reservation, customer: stranger },
+                    1 => Action::Release { reservation, customer: stranger },
+                    2 => Action::Transfer(Transfer { reservation, from: stranger.clone(), to: stranger }),
+                    _ => Action::Cancel { reservation, customer: owner },
+                };
+                self.insist(action).await;
+            }
             _ => {
                 let confirm = Action::Confirm { reservation, customer: owner.clone() };
-                if self.insist(confirm).await.is_some() && self.dice.per_mille(900) {
+                if self.insist(confirm).await.is_some() && self.dice.per_mille(980) {
                     self.think().await;
                     self.insist(Action::Cancel { reservation, customer: owner }).await;
                 }
@@ -80,14 +90,14 @@ impl Customer {
     async fn block_a_seat(&mut self) {
         let tickets = vec![hall::any_ticket(&self.shop.settings, &mut self.dice)];
         let block = Action::Block { tickets: tickets.clone(), reason: hall::reason() };
-        if self.insist(block).await.is_some() {
-            self.think().await;
-            while self.insist(Action::Unblock { tickets: tickets.clone() }).await.is_none() {
-                self.think().await;
-                if self.is_closing.load(Ordering::Relaxed) {
-                    return;
-                }
+        self.insist(block).await;
+        self.think().await;
+        // Also if it is not known whether it is blocked.
+        for _ in 0..3 {
+            if self.insist(Action::Unblock { tickets: tickets.clone() }).await.is_some() {
+                return;
             }
+            self.think().await;
         }
     }
 
@@ -176,6 +186,3 @@ fn is_final(rejection: &Rejection) -> bool {
         Rejection::Contended { .. } | Rejection::Overloaded | Rejection::DeadlinePassed | Rejection::ShuttingDown
     )
 }
-
-/// How long it is until everybody has gone home who has no reason to stay, at most.
-pub(super) const GOES_HOME: Duration = Duration::from_secs(600);

@@ -20,6 +20,9 @@ use crate::ports::BoxFuture;
 /// So many steps without time passing, and somebody spins. A step is a few instructions of work.
 const STEPS_AT_ONCE_MAX: u64 = 2_000_000;
 
+/// More than any world needs.
+const TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Who something belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ProcessId(usize);
@@ -96,6 +99,8 @@ pub(super) enum Halt {
     Deadlock,
     /// Somebody goes on and on, and no time passes.
     Spinning,
+    /// It goes on far longer than it may.
+    Endless,
 }
 
 impl Executor {
@@ -221,6 +226,9 @@ impl Executor {
             }
             if steps > STEPS_AT_ONCE_MAX {
                 return Err(Halt::Spinning);
+            }
+            if steps == 0 && self.elapsed() > TIME_MAX {
+                return Err(Halt::Endless);
             }
         }
         Ok(())

@@ -56,6 +56,10 @@ pub struct Experiment {
 }
 
 /// Runs it in so many worlds.
+///
+/// # Panics
+///
+/// When something panics in one of them.
 #[must_use]
 pub fn lock_experiment(seed: u64, worlds: u64) -> Experiment {
     let mut experiment = Experiment::default();
@@ -113,7 +117,8 @@ fn run(seed: u64, kind: Kind) -> Booked {
     }
     executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(pause_them(executor.clone(), processes, dice)));
     let ends = executor.sleep(LENGTH);
-    let _ = executor.run(ends);
+    let ended = executor.run(ends);
+    assert!(ended.is_ok() && executor.panics().is_empty(), "{ended:?} {:?}", executor.panics());
     executor.end();
     let told = locked(&told);
     Booked { tickets: told.len() as u64, twice: told.values().filter(|owners| owners.len() > 1).count() as u64 }

@@ -40,6 +40,10 @@ invariants! {
     RefusedDidNothing = "refused_did_nothing",
     /// Nothing is there that nobody asked for.
     NothingUnasked = "nothing_unasked",
+    /// What was done is what was asked for, by who may ask for it, and so are the answers.
+    AsAsked = "as_asked",
+    /// What a commit only read is still so when it writes.
+    ReadsHold = "reads_hold",
     /// The same operation id has the same answer.
     SameAnswer = "same_answer",
     /// What a call did happened between its beginning and its answer, and what it was refused for was so then: every ticket and

@@ -136,6 +136,7 @@ impl LockNode {
             return Some((message.answer, None));
         }
         let done = self.answers(&message.asks);
+        // At once: on one connection nothing overtakes what was sent after it.
         if message.is_doubled {
             let _ = self.answers(&message.asks);
         }

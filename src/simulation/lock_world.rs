@@ -43,7 +43,7 @@ const SOON: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 struct Holders {
     held: Mutex<BTreeMap<LockKey, (ProcessId, LockToken, Duration)>>,
-    pub(super) calls: AtomicU64,
+    calls: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -149,8 +149,7 @@ impl World {
         let until = now + clock.really(lease.deadline().saturating_duration_since(now_there));
         self.executor.tell(|| format!("{id} has {} until {until:?}", lease.key()));
         let before = locked(&self.holders.held).insert(lease.key().clone(), (*id, *lease.token(), until));
-        if let Some((other, token, its)) = before.filter(|(_, token, its)| token != lease.token() && *its > now) {
-            let _ = token;
+        if let Some((other, _, its)) = before.filter(|(_, token, its)| token != lease.token() && *its > now) {
             self.found(Invariant::LockExcludes, || {
                 format!("at {now:?} {id} is granted {}, which {other} has until {its:?}", lease.key())
             });

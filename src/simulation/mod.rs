@@ -42,6 +42,7 @@ mod process;
 mod report;
 mod settings;
 mod shop;
+mod skew;
 mod store;
 mod trace;
 mod world;

@@ -95,7 +95,7 @@ pub(super) fn snapshot(mut snapshot: Snapshot, client: &StoreClient) -> Snapshot
         snapshot.set_clock(client.clock.unix_time());
     }
     if is(Bug::LapsedForgotten) {
-        for (pool, _) in (0..).map(super::hall::pool).take(8).map(|pool| (pool, ())) {
+        for pool in (0..8).map(super::hall::pool) {
             let of = LapsedOf::Pool(pool);
             if snapshot.lapsed(&of).is_some() {
                 snapshot.insert_lapsed(of, Lapsed { reservations: Vec::new(), more: false });

@@ -72,7 +72,7 @@ impl Settings {
             pace_ms: rush(dice, (5, 400), (4_000, 40_000)),
             rows: rush(dice, (1, 2), (1, 3)) as u32,
             seats_in_row: rush(dice, (1, 3), (1, 6)) as u32,
-            pools: (0..dice.below(3)).map(|_| dice.between(1, 12) as u32).collect(),
+            pools: (0..dice.below(3)).map(|_| *dice.one_of(&[1, 3, 6, 12, 12, 100])).collect(),
             limit_per_customer: if dice.per_mille(400) { Some(dice.between(1, 6) as u32) } else { None },
             hold_ttl: Duration::from_secs(rush(dice, (1, 5), (1, 20))),
             late_payment: *dice.one_of(&[LatePayment::Refuse, LatePayment::Refuse, LatePayment::RebookIfFree]),

@@ -26,7 +26,7 @@ use crate::ports::{Lock, Runtime};
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_MAX: usize = 16;
 /// The longest hold, extensions included.
-pub(super) const HOLD_MAX: Duration = Duration::from_secs(60);
+pub(super) const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// One process, which may crash and start again.
 #[derive(Debug)]

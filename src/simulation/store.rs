@@ -75,7 +75,7 @@ impl StoreServer {
         };
         let committed = outcomes.iter().zip(groups).filter(|(outcome, _)| **outcome == GroupOutcome::Committed);
         let new: u64 = committed.map(|(_, group)| rows(group)).sum();
-        if new > 0 {
+        if new > 0 && *event == super::hall::event() {
             let mut commits = locked(&self.commits);
             let last = commits.last().map_or(0, |(last, _)| *last);
             commits.push((last + new, self.executor.elapsed()));
@@ -105,8 +105,8 @@ pub(super) fn at_once<T>(call: impl Future<Output = Result<T, StoreError>>) -> R
 struct Course {
     /// When it arrives, if it does.
     arrives: Option<Duration>,
-    /// It arrives once more.
-    is_doubled: bool,
+    /// It arrives once more, so much later.
+    again: Option<Duration>,
     /// How long its answer takes, if it comes.
     returns: Option<Duration>,
     /// When the caller stops waiting.
@@ -139,12 +139,13 @@ impl StoreClient {
             arrives += trouble.with_dice(|dice| dice.millis(20, 1_500));
         }
         let is_doubled = trouble.strikes(Fault::MessageDuplicated);
-        Course { arrives: Some(arrives), is_doubled, returns: Some(back), gives_up: CALL_TIMEOUT }
+        let again = is_doubled.then(|| trouble.with_dice(|dice| dice.millis(0, 3_000)));
+        Course { arrives: Some(arrives), again, returns: Some(back), gives_up: CALL_TIMEOUT }
     }
 
     /// A call that changes something. An error is one that says that nothing was sent.
     fn course_of_write(&self) -> Result<Course, StoreError> {
-        let (course, trouble) = (self.usual(), &self.server.trouble);
+        let trouble = &self.server.trouble;
         let soon = |course: Course| Course { gives_up: course.arrives.unwrap_or_default() * 2, ..course };
         if trouble.strikes(Fault::StoreRefused) {
             return Err(StoreError::transient("the store refuses"));
@@ -152,6 +153,7 @@ impl StoreClient {
         if trouble.strikes(Fault::LostBeforeCommit) {
             return Err(StoreError::transient("there is no connection"));
         }
+        let course = self.usual();
         if trouble.strikes(Fault::StoreUnknownNotDone) {
             return Ok(Course { arrives: None, ..course });
         }
@@ -176,10 +178,11 @@ impl StoreClient {
     }
 
     fn course_of_read(&self) -> Result<Course, StoreError> {
-        let (course, trouble) = (self.usual(), &self.server.trouble);
+        let trouble = &self.server.trouble;
         if trouble.strikes(Fault::StoreRefused) {
             return Err(StoreError::transient("the store refuses"));
         }
+        let course = self.usual();
         if trouble.strikes(Fault::LostInLoad) {
             return Ok(Course { returns: None, gives_up: course.arrives.unwrap_or_default(), ..course });
         }
@@ -190,16 +193,21 @@ impl StoreClient {
     async fn call<T: Send + 'static>(
         &self,
         course: Course,
-        does: impl Fn(&StoreServer) -> T + Send + 'static,
+        does: impl Fn(&StoreServer) -> T + Send + Sync + 'static,
     ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        let server = Arc::clone(&self.server);
+        let (server, does) = (Arc::clone(&self.server), Arc::new(does));
         if let Some(arrives) = course.arrives {
             let task: BoxFuture<'static, ()> = Box::pin(async move {
                 server.executor.sleep(arrives).await;
                 let done = does(&server);
-                if course.is_doubled {
-                    let _ = does(&server);
+                if let Some(later) = course.again {
+                    let (again, doubled) = (Arc::clone(&server), Arc::clone(&does));
+                    let arrives_again = async move {
+                        again.executor.sleep(later).await;
+                        let _ = doubled(&again);
+                    };
+                    server.executor.spawn(server.process, 0, Box::pin(arrives_again));
                 }
                 if let Some(returns) = course.returns {
                     server.executor.sleep(returns).await;
@@ -226,7 +234,7 @@ impl StoreClient {
 
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        does: impl Fn(&MemoryRepository) -> Result<T, StoreError> + Send + 'static,
+        does: impl Fn(&MemoryRepository) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         let course = self.course_of_read()?;
         let read = self.call(course, move |server| does(&server.tables)).await;
@@ -240,7 +248,7 @@ impl StoreClient {
 
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        does: impl Fn(&StoreServer) -> Result<T, StoreError> + Send + 'static,
+        does: impl Fn(&StoreServer) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         let course = self.course_of_write()?;
         self.call(course, does).await.unwrap_or_else(|| Err(StoreError::unknown("no answer")))

@@ -10,7 +10,7 @@ use futures_util::future::{Either, join_all, select};
 
 use super::check::{Evidence, Findings, check};
 use super::clock::MachineClock;
-use super::customer::{Customer, GOES_HOME};
+use super::customer::Customer;
 use super::dice::Dice;
 use super::executor::{Executor, Halt, ProcessId, locked};
 use super::fault::{Fault, Fired, Trouble};
@@ -21,6 +21,8 @@ use super::lock_world;
 use super::nemesis::harm;
 use super::settings::{LockKind, Settings};
 use super::shop::{HOLD_MAX, Heard, Shop};
+use super::skew;
+use super::store::StoreClient;
 use super::trace::Trace;
 use crate::domain::{
     Action, CreateEvent, EventId, Hold, Import, Lines, OperationId, Record, RecordKey, ReservationState, TicketState,
@@ -29,6 +31,8 @@ use crate::ports::{
     Change, ChangesError, Clock, LoadRequest, PAGE_MAX, PoolQuery, Repository, ReservationQuery, TicketQuery,
 };
 
+/// How long it is until everybody has gone home who has no reason to stay, at most.
+const GOES_HOME: Duration = Duration::from_secs(600);
 /// How long something may take when nothing goes wrong any more.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -76,10 +80,14 @@ fn locks(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
 
 fn all_findings(executor: &Executor, ended: Result<(), Halt>, findings: &Mutex<Findings>) -> Findings {
     let mut findings = std::mem::take(&mut *locked(findings));
-    match ended {
-        Ok(()) => {}
-        Err(Halt::Deadlock) => findings.add(Invariant::CallsEnd, || "everybody waits for somebody".to_owned()),
-        Err(Halt::Spinning) => findings.add(Invariant::CallsEnd, || "somebody goes on and on at one moment".to_owned()),
+    let halt = match ended {
+        Ok(()) => None,
+        Err(Halt::Deadlock) => Some("everybody waits for somebody"),
+        Err(Halt::Spinning) => Some("somebody goes on and on at one moment"),
+        Err(Halt::Endless) => Some("it does not come to its end"),
+    };
+    if let Some(halt) = halt {
+        findings.add(Invariant::CallsEnd, || halt.to_owned());
     }
     for panic in executor.panics() {
         findings.add(Invariant::NoPanic, || panic);
@@ -128,16 +136,18 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
         is_closing: Arc::clone(&is_closing),
     };
     let terms = CreateEvent { limit_per_customer: shop.settings.limit_per_customer, ..CreateEvent::default() };
-    while office.insist(Action::CreateEvent(terms.clone())).await.is_none() {}
+    let is_there = || !all_tickets(shop.store.tables()).is_empty();
     let (tickets, pools) = (hall::places(&shop.settings), hall::pools(&shop.settings));
-    while office
-        .insist(Action::Import(Import { tickets: tickets.clone(), pools: pools.clone(), last: true }))
-        .await
-        .is_none()
-    {}
+    let import = Action::Import(Import { tickets, pools, last: true });
+    while !is_there() && shop.executor.elapsed() < SOON * 10 {
+        office.insist(Action::CreateEvent(terms.clone())).await;
+        office.insist(import.clone()).await;
+    }
 
     let nemesis = harm(Arc::clone(&shop), store_clock.clone(), dice.another());
     shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(nemesis));
+    let pairs = skew::meet(Arc::clone(&shop), StoreClient::new(&shop.store, &store_clock), dice.another());
+    shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(pairs));
     let customers = (0..shop.settings.customers).map(|number| {
         let (shop, dice, is_closing) = (Arc::clone(&shop), dice.another(), Arc::clone(&is_closing));
         let (home, went) = futures_channel::oneshot::channel();
@@ -163,6 +173,9 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
     shop.executor.sleep(SOON).await;
     settle(&shop, &mut office, &found).await;
     sell_what_is_left(&shop, &mut office, &store_clock, &found).await;
+    for pair in skew::both_won(&shop) {
+        found(Invariant::ReadsHold, format!("of pair {pair} both have won, who read what the other writes"));
+    }
     for seller in &shop.sellers {
         if !shop.close(seller).await {
             found(Invariant::CallsEnd, format!("{} does not come to rest", seller.process));
@@ -198,15 +211,20 @@ async fn settle(shop: &Arc<Shop>, office: &mut Customer, found: &impl Fn(Invaria
         let began = shop.executor.elapsed();
         loop {
             let seller = &shop.sellers[office.dice.below(shop.sellers.len())];
-            match shop.ask(seller, call.command.clone(), true, None).await {
-                Heard::Reply(Reply::Done(_) | Reply::Refused(_)) => break,
-                // Somebody may still have its locks.
-                heard if shop.executor.elapsed() - began > SOON => {
-                    found(Invariant::CallsEnd, format!("{operation} is resolved with {heard:?}"));
-                    break;
-                }
-                _ => {}
+            let asked = shop.ask(seller, call.command.clone(), true, None);
+            let heard = match select(std::pin::pin!(asked), shop.executor.sleep(SOON)).await {
+                Either::Left((heard, _)) => heard,
+                Either::Right(_) => Heard::Nothing,
+            };
+            if matches!(heard, Heard::Reply(Reply::Done(_) | Reply::Refused(_))) {
+                break;
             }
+            // Somebody may still have its locks.
+            if shop.executor.elapsed() - began > SOON {
+                found(Invariant::CallsEnd, format!("{operation} is resolved with {heard:?}"));
+                break;
+            }
+            shop.executor.sleep(Duration::from_millis(100)).await;
         }
     }
 }
@@ -302,9 +320,12 @@ fn evidence(shop: &Shop) -> Evidence {
     records.dedup();
     let request = LoadRequest { event: hall::event(), records: records.clone(), free_in: Vec::new() };
     let snapshot = at_once(tables.load(&request)).expect("memory does not fail");
-    let operation = |key: RecordKey| match (&key, snapshot.get(&key)?.record.as_ref()?) {
-        (RecordKey::Operation(id), Record::Operation(record)) => Some((*id, record.clone())),
-        _ => None,
+    let operation = |key: RecordKey| {
+        let read = snapshot.get(&key)?;
+        match (&key, read.record.as_ref()?) {
+            (RecordKey::Operation(id), Record::Operation(record)) => Some((*id, (read.decided_at, record.clone()))),
+            _ => None,
+        }
     };
     let operations = records.into_iter().filter_map(operation).collect();
     let jumps = [Fault::StoreClockAhead, Fault::StoreClockBack];
@@ -316,6 +337,7 @@ fn evidence(shop: &Shop) -> Evidence {
         pools: all_pools(tables).into_iter().map(|(id, version, pool)| (id, (version, pool))).collect(),
         reservations: all_reservations(shop).into_iter().map(|(version, it)| (it.id, (version, it))).collect(),
         operations,
+        hold_ttl: shop.settings.hold_ttl,
         limit_per_customer: shop.settings.limit_per_customer,
         late_payment: shop.settings.late_payment,
         store_clock_is_true: jumps.iter().all(|jump| shop.trouble.fired().of(*jump) == 0),

@@ -19,7 +19,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
 }
 
 fn of_operation(operation: OperationId, calls: &[&Call], evidence: &Evidence, findings: &mut Findings) {
-    let applied = match evidence.operations.get(&operation).map(|it| &it.recorded) {
+    let applied = match evidence.operations.get(&operation).map(|(_, it)| &it.recorded) {
         Some(Recorded::Applied { kind, reservation, .. }) => Some((*kind, *reservation)),
         _ => None,
     };

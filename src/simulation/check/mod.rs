@@ -5,6 +5,7 @@
 //! lies between the question and the answer or it does not.
 
 mod answers;
+mod deeds;
 mod feed;
 mod windows;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 use super::history::Call;
 use super::invariant::{Invariant, Violation};
 use crate::domain::{
-    LatePayment, OperationId, OperationRecord, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId,
+    LatePayment, OperationId, OperationRecord, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId, Timestamp,
 };
 use crate::ports::{Change, Sequence};
 
@@ -28,7 +29,9 @@ pub(super) struct Evidence {
     pub(super) tickets: BTreeMap<TicketId, (u64, Ticket)>,
     pub(super) pools: BTreeMap<PoolId, (u64, Pool)>,
     pub(super) reservations: BTreeMap<ReservationId, (u64, Reservation)>,
-    pub(super) operations: BTreeMap<OperationId, OperationRecord>,
+    /// With when each was decided.
+    pub(super) operations: BTreeMap<OperationId, (Timestamp, OperationRecord)>,
+    pub(super) hold_ttl: Duration,
     pub(super) limit_per_customer: Option<u32>,
     pub(super) late_payment: LatePayment,
     /// The store's clock never jumped.
@@ -59,5 +62,6 @@ impl Findings {
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     feed::check(evidence, findings);
     answers::check(evidence, findings);
+    deeds::check(evidence, findings);
     windows::check(evidence, findings);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Evidence, Findings};
 use crate::domain::{
-    Action, LatePayment, PoolId, Receipt, Record, RecordKey, Rejection, ReservationId, ReservationState, TicketId,
-    TicketState, Timestamp,
+    Action, CustomerId, LatePayment, Place, PoolId, Receipt, Record, RecordKey, Recorded, Rejection, Reservation,
+    ReservationId, ReservationState, TicketId, TicketState, Timestamp,
 };
 use crate::ports::Change;
 use crate::simulation::clock::time_of_day;
@@ -23,12 +23,24 @@ struct Courses {
     /// How many places are neither held nor booked. A commit is several decisions at one moment: what some of them take counts first,
     /// and then what others give back.
     pools: BTreeMap<PoolId, Course<u64>>,
-    reservations: BTreeMap<ReservationId, Course<(ReservationState, Timestamp)>>,
+    reservations: BTreeMap<ReservationId, Course<(Reservation, Timestamp)>>,
+    /// How many operations were done to a reservation at one moment.
+    deeds: BTreeMap<(ReservationId, Timestamp), usize>,
+    /// The hall, row by row.
+    places: BTreeMap<Place, TicketId>,
+    /// How many places a customer has. What several decisions of one moment take counts first.
+    customers: BTreeMap<CustomerId, Course<u64>>,
 }
 
 impl Courses {
     fn of(evidence: &Evidence) -> Self {
-        let mut courses = Self::default();
+        let places = evidence.tickets.iter().map(|(id, (_, ticket))| (ticket.place.clone(), id.clone())).collect();
+        let mut courses = Self { places, ..Self::default() };
+        for (at, record) in evidence.operations.values() {
+            if let Recorded::Applied { reservation: Some(id), .. } = record.recorded {
+                *courses.deeds.entry((id, *at)).or_default() += 1;
+            }
+        }
         let mut rest = evidence.changes.as_slice();
         for (sequence, at) in &evidence.commits {
             let commit;
@@ -50,7 +62,18 @@ impl Courses {
             }
         }
         for change in commit {
+            if let Record::Reservation(reservation) = &change.record {
+                let course = self.customers.entry(reservation.customer.clone()).or_default();
+                let before = course.last().map_or(0, |(_, had)| *had);
+                course.push((at, before + u64::from(reservation.lines.places())));
+            }
+        }
+        for change in commit {
             match (&change.key, &change.record) {
+                (RecordKey::Allowance(id), Record::Allowance(allowance)) => {
+                    let course = self.customers.entry(id.clone()).or_default();
+                    course.push((at, u64::from(allowance.held) + u64::from(allowance.booked)));
+                }
                 (RecordKey::Ticket(id), Record::Ticket(ticket)) => {
                     self.tickets.entry(id.clone()).or_default().push((at, ticket.state.clone()));
                 }
@@ -63,7 +86,7 @@ impl Courses {
                 }
                 (RecordKey::Reservation(id), Record::Reservation(reservation)) => {
                     let course = self.reservations.entry(*id).or_default();
-                    course.push((at, (reservation.state, change.decided_at)));
+                    course.push((at, (reservation.clone(), change.decided_at)));
                 }
                 _ => {}
             }
@@ -72,7 +95,7 @@ impl Courses {
 }
 
 /// What it was from the beginning to the end of a call, at one moment or another.
-fn within<T>(course: &Course<T>, from: Duration, to: Duration) -> impl Iterator<Item = &T> {
+fn within<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = &T> {
     let first = course.partition_point(|(at, _)| *at <= from).saturating_sub(1);
     let last = course.partition_point(|(at, _)| *at <= to);
     // Several commits may have been at the moment at which the call began.
@@ -104,6 +127,11 @@ fn done(call: &Call, ended: Duration, receipt: &Receipt, courses: &Courses, find
         });
         return;
     }
+    // Of several decisions of one moment the feed has the last.
+    let mut rows = course.iter().filter(|(_, (_, at))| *at == receipt.at).map(|(_, (row, _))| row);
+    let is_one_of_several = courses.deeds.get(&(reservation.id, receipt.at)).is_some_and(|deeds| *deeds > 1);
+    let is_told = is_one_of_several || rows.any(|row| row == reservation);
+    findings.check(is_told, Invariant::AsAsked, || format!("{receipt:?} was answered, and is not what was done"));
     let from = if receipt.repeated { Duration::ZERO } else { call.began };
     findings.check(commits.any(|at| from <= at && at <= ended), Invariant::Linearizable, || {
         format!("{receipt:?} was asked for at {:?} and answered at {ended:?}, and was not done between", call.began)
@@ -138,6 +166,43 @@ fn refused(
             let lacked = within(course, began, ended).any(|free| *free < u64::from(*wanted));
             findings.check(lacked, Invariant::Linearizable, || format!("{pool} had enough: {}", what()));
         }
+        Rejection::NoNeighbours { wanted, .. } => {
+            let free_all_along = |id: &TicketId| {
+                let Some(course) = courses.tickets.get(id) else { return false };
+                within(course, began, ended).all(|state| *state == TicketState::Available)
+            };
+            let mut run = 0;
+            let mut last: Option<&Place> = None;
+            let mut longest = 0;
+            for (place, id) in &courses.places {
+                let follows = last.is_some_and(|last| last.row == place.row && last.number + 1 == place.number);
+                run = if !free_all_along(id) {
+                    0
+                } else if follows {
+                    run + 1
+                } else {
+                    1
+                };
+                longest = longest.max(run);
+                last = Some(place);
+            }
+            findings.check(longest < *wanted, Invariant::Linearizable, || {
+                format!("{longest} neighbours were free all along: {}", what())
+            });
+        }
+        Rejection::LimitReached { limit, wanted, .. } => {
+            let customer = match &call.command.action {
+                Action::Hold(hold) => &hold.customer,
+                Action::Transfer(transfer) => &transfer.to,
+                Action::Confirm { customer, .. } => customer,
+                _ => return,
+            };
+            let course = courses.customers.get(customer).map_or(&[][..], Vec::as_slice);
+            let most = within(course, began, ended).copied().max().unwrap_or_default();
+            findings.check(most + u64::from(*wanted) > u64::from(*limit), Invariant::Linearizable, || {
+                format!("{customer} never had more than {most}: {}", what())
+            });
+        }
         Rejection::HoldExpired if clock_is_true => {
             let (Action::Confirm { reservation, .. } | Action::Release { reservation, .. }) = &call.command.action
             else {
@@ -145,7 +210,7 @@ fn refused(
             };
             let answered = time_of_day(ended);
             let Some(course) = courses.reservations.get(reservation) else { return };
-            let lived = |(state, _): &(ReservationState, Timestamp)| matches!(state, ReservationState::Held { until } if *until > answered);
+            let lived = |(it, _): &(Reservation, Timestamp)| matches!(it.state, ReservationState::Held { until } if until > answered);
             let mut states = within(course, began, ended).peekable();
             let lived_all_along = states.peek().is_some() && states.all(lived);
             findings.check(!lived_all_along, Invariant::DeadlineKept, what);
