@@ -52,13 +52,7 @@ impl Customer {
             self.insist(Action::Extend { reservation, customer, ttl }).await;
             self.think().await;
         }
-        let mut owner = self.name.clone();
-        while self.dice.per_mille(100) {
-            let (from, to) = (owner.clone(), hall::customer(self.dice.below(40)));
-            if self.insist(Action::Transfer(Transfer { reservation, from, to: to.clone() })).await.is_some() {
-                owner = to;
-            }
-        }
+        let mut owner = self.give_away(reservation, self.name.clone()).await;
         match self.dice.below(10) {
             // Lets it expire.
             0 => {}
@@ -81,10 +75,22 @@ impl Customer {
                 let confirm = Action::Confirm { reservation, customer: owner.clone() };
                 if self.insist(confirm).await.is_some() && self.dice.per_mille(980) {
                     self.think().await;
+                    owner = self.give_away(reservation, owner).await;
                     self.insist(Action::Cancel { reservation, customer: owner }).await;
                 }
             }
         }
+    }
+
+    /// To somebody else, perhaps, and on from there. Answers whose it is.
+    async fn give_away(&mut self, reservation: ReservationId, mut owner: CustomerId) -> CustomerId {
+        while self.dice.per_mille(100) {
+            let (from, to) = (owner.clone(), hall::customer(self.dice.below(40)));
+            if self.insist(Action::Transfer(Transfer { reservation, from, to: to.clone() })).await.is_some() {
+                owner = to;
+            }
+        }
+        owner
     }
 
     async fn block_a_seat(&mut self) {

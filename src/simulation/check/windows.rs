@@ -204,9 +204,12 @@ fn refused(
             });
         }
         Rejection::HoldExpired if clock_is_true => {
-            let (Action::Confirm { reservation, .. } | Action::Release { reservation, .. }) = &call.command.action
-            else {
-                return;
+            let reservation = match &call.command.action {
+                Action::Confirm { reservation, .. }
+                | Action::Release { reservation, .. }
+                | Action::Extend { reservation, .. } => reservation,
+                Action::Transfer(transfer) => &transfer.reservation,
+                _ => return,
             };
             let answered = time_of_day(ended);
             let Some(course) = courses.reservations.get(reservation) else { return };
