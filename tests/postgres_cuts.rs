@@ -1,4 +1,4 @@
-//! PostgreSQL behind a connection that ends at one byte or another of a commit: what was acknowledged is there, what failed is not, and of
+//! PostgreSQL behind a connection that ends at one byte or another of a commit, from its first to its last: what was acknowledged is there, what failed is not, and of
 //! what nobody knows there is all or nothing. And a pool of two connections under a crowd.
 #![cfg(feature = "postgres")]
 
@@ -82,7 +82,7 @@ fn places(bytes: usize) -> Vec<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_ends_at_any_byte_of_a_commit_loses_nothing() {
+async fn a_connection_that_ends_anywhere_in_a_commit_loses_nothing() {
     let server = PostgresServer::start(Durability::Forgetful).expect("a server");
     let proxy = CuttingProxy::before(host_of(&server)).await;
     let straight = repository(server.url(), "cuts", 2).await;

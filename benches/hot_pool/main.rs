@@ -28,6 +28,8 @@ mod rounds;
 mod verdict;
 mod worker;
 
+#[path = "../common/child.rs"]
+mod child;
 #[path = "../repository/for_update.rs"]
 mod for_update;
 #[path = "../../examples/flash_sale/postgres_server/mod.rs"]

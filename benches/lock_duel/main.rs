@@ -34,6 +34,9 @@ mod report;
 mod worker;
 
 #[cfg(all(feature = "redlock", feature = "rslock"))]
+#[path = "../common/child.rs"]
+mod child;
+#[cfg(all(feature = "redlock", feature = "rslock"))]
 #[path = "../../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
 #[cfg(all(feature = "redlock", feature = "rslock"))]

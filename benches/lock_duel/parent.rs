@@ -1,13 +1,12 @@
 //! Starts the servers and the workers, and looks at what they have done.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::args::{Args, Fault, LockName};
+use crate::child::ChildProcess;
 use crate::fault::{Struck, strike};
 use crate::foreign::{self, Foreign};
 use crate::holders::{self, counted, counter};
@@ -167,54 +166,22 @@ fn lost_counts(folder: &Path, keys: u32, outcomes: &[Outcome]) -> Result<u64, Bo
     Ok(held.abs_diff(all))
 }
 
-struct Worker {
-    child: Child,
-    orders: Option<ChildStdin>,
-    answers: Lines<BufReader<ChildStdout>>,
-}
+struct Worker(ChildProcess);
 
 impl Worker {
     fn start(orders: &Orders) -> Result<Self, Box<dyn Error>> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .env(WORKER, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let answers = BufReader::new(stdout.ok_or("a worker has no standard output")?).lines();
-        let mut worker = Self { child, orders: stdin, answers };
-        worker.tell(&serde_json::to_string(orders)?)?;
-        Ok(worker)
-    }
-
-    fn tell(&mut self, line: &str) -> Result<(), Box<dyn Error>> {
-        let orders = self.orders.as_mut().ok_or("a worker has no standard input")?;
-        writeln!(orders, "{line}")?;
-        Ok(orders.flush()?)
-    }
-
-    fn answer(&mut self) -> Result<String, Box<dyn Error>> {
-        Ok(self.answers.next().ok_or("a worker has ended too early")??)
+        Ok(Self(ChildProcess::start(WORKER, &serde_json::to_string(orders)?)?))
     }
 
     fn is_ready(&mut self) -> Result<(), Box<dyn Error>> {
-        self.answer().map(drop)
+        self.0.answer().map(drop)
     }
 
     fn begin(&mut self) -> Result<(), Box<dyn Error>> {
-        self.tell("begin")
+        self.0.tell("begin")
     }
 
     fn outcome(mut self) -> Result<Outcome, Box<dyn Error>> {
-        Ok(serde_json::from_str(&self.answer()?)?)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // One that waits for its orders ends with them; one that does not is stopped.
-        drop(self.orders.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Ok(serde_json::from_str(&self.0.answer()?)?)
     }
 }

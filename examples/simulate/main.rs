@@ -1,4 +1,5 @@
-//! Sales in simulated worlds where everything fails that can, and a checker that looks whether every promise was kept.
+//! Sales in simulated worlds in which processes, locks, clocks and the store fail, and a checker that looks whether every promise
+//! was kept.
 //!
 //! ```text
 //! cargo run --release --features simulation --example simulate

@@ -97,6 +97,24 @@ faults! {
     SweepersRaced = "sweepers_raced",
 }
 
+impl Fault {
+    /// Whether there is nothing that it could happen to where there are no lock nodes.
+    pub(super) fn needs_nodes(self) -> bool {
+        matches!(
+            self,
+            Self::MessageLost
+                | Self::NodeCrashed
+                | Self::NodeForgot
+                | Self::NodeFrozen
+                | Self::NodeCutOff
+                | Self::NodeUnreachable
+                | Self::NodeMute
+                | Self::NodeClockDrifts
+                | Self::NodeClockAhead
+        )
+    }
+}
+
 const COUNT: usize = Fault::ALL.len();
 
 /// How often each fault has happened.

@@ -1,4 +1,4 @@
-//! Whole sales in simulated worlds, where everything fails that can.
+//! Whole sales in simulated worlds, in which processes, locks, clocks and the store fail.
 //!
 //! **What it is.** The real booking service, domain and quorum engine, in several processes at once, over a simulated store, simulated
 //! lock nodes and simulated clocks: one thread, virtual time, and one seed that decides everything. Messages are late, lost and
@@ -26,6 +26,8 @@ mod check;
 mod clock;
 mod customer;
 mod dice;
+mod digest;
+mod evidence;
 mod executor;
 mod experiment;
 mod fault;

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 
-use super::check::{Evidence, Findings, check};
+use super::check::{Findings, check};
 use super::clock::MachineClock;
 use super::customer::Customer;
 use super::dice::Dice;
+use super::digest;
+use super::evidence::{all_pools, all_reservations, all_tickets, gather};
 use super::executor::{Executor, Halt, ProcessId, locked};
 use super::fault::{Fault, Fired, Trouble};
 use super::hall;
@@ -24,12 +25,8 @@ use super::shop::{HOLD_MAX, Heard, Shop};
 use super::skew;
 use super::store::StoreClient;
 use super::trace::Trace;
-use crate::domain::{
-    Action, CreateEvent, EventId, Hold, Import, Lines, OperationId, Record, RecordKey, ReservationState, TicketState,
-};
-use crate::ports::{
-    Change, ChangesError, Clock, LoadRequest, PAGE_MAX, PoolQuery, Repository, ReservationQuery, TicketQuery,
-};
+use crate::domain::{Action, CreateEvent, Hold, Import, Lines, OperationId, ReservationState, TicketState};
+use crate::ports::Clock;
 
 /// How long it is until everybody has gone home who has no reason to stay, at most.
 const GOES_HOME: Duration = Duration::from_secs(600);
@@ -74,7 +71,7 @@ fn locks(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
     let findings = all_findings(executor, ended, &findings);
     let requests = requests.load(Ordering::Relaxed);
     let (virtual_time, faults) = (executor.elapsed(), trouble.fired());
-    let digest = fnv(format!("{virtual_time:?} {requests} {faults:?}"), DIGEST_OF_NOTHING);
+    let digest = digest::fnv(&format!("{virtual_time:?} {requests} {faults:?}"), digest::OF_NOTHING);
     WorldReport { seed, virtual_time, requests, bookings: 0, faults, violations: findings.0, digest }
 }
 
@@ -98,7 +95,7 @@ fn all_findings(executor: &Executor, ended: Result<(), Halt>, findings: &Mutex<F
 fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
     let settings = Settings::of(&mut dice);
     let with_nodes = matches!(settings.lock, LockKind::Redlock(_));
-    let possible = |fault: Fault| with_nodes || !fault.name().starts_with("node_") && fault != Fault::MessageLost;
+    let possible = |fault: Fault| with_nodes || !fault.needs_nodes();
     let trouble = Arc::new(Trouble::new(dice.another(), possible));
     executor.tell(|| format!("{settings:?}"));
     let store_clock = MachineClock::new(executor, 0);
@@ -106,7 +103,7 @@ fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
     let findings = Arc::<Mutex<Findings>>::default();
     let ended = executor.run(live(Arc::clone(&shop), store_clock, dice, Arc::clone(&findings)));
     let mut findings = all_findings(executor, ended, &findings);
-    let evidence = evidence(&shop);
+    let evidence = gather(&shop);
     check(&evidence, &mut findings);
     let is_new_booking = |call: &&Call| {
         matches!((&call.command.action, &call.ended),
@@ -119,7 +116,7 @@ fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
         bookings: evidence.calls.iter().filter(is_new_booking).count() as u64,
         faults: trouble.fired(),
         violations: findings.0,
-        digest: digest(&evidence),
+        digest: digest::of_sale(&evidence),
     };
     shop.sellers.iter().for_each(|seller| shop.crash(seller));
     report
@@ -266,95 +263,4 @@ async fn sell_what_is_left(
             found(Invariant::ExpiredIsSellable, format!("{hold:?} is not to be had, after {took:?}"));
         }
     }
-}
-
-type Tables = crate::adapters::memory::MemoryRepository;
-
-fn at_once<T>(call: impl Future<Output = T>) -> T {
-    call.now_or_never().expect("memory makes nobody wait")
-}
-
-fn all_tickets(tables: &Tables) -> Vec<(crate::domain::TicketId, u64, crate::domain::Ticket)> {
-    let query = TicketQuery { event: hall::event(), area: None, only_available: false, after: None, limit: PAGE_MAX };
-    at_once(tables.tickets(&query)).expect("memory does not fail")
-}
-
-fn all_pools(tables: &Tables) -> Vec<(crate::domain::PoolId, u64, crate::domain::Pool)> {
-    let query = PoolQuery { event: hall::event(), after: None, limit: PAGE_MAX };
-    at_once(tables.pools(&query)).expect("memory does not fail")
-}
-
-fn all_reservations(shop: &Shop) -> Vec<(u64, crate::domain::Reservation)> {
-    let mut all = Vec::new();
-    let mut query =
-        ReservationQuery { event: Some(hall::event()), customer: None, state: None, after: None, limit: PAGE_MAX };
-    loop {
-        let page = at_once(shop.store.tables().reservations(&query)).expect("memory does not fail");
-        let Some((_, last)) = page.last() else { return all };
-        query.after = Some(last.id);
-        all.extend(page);
-    }
-}
-
-fn all_changes(tables: &Tables, event: &EventId) -> Vec<Change> {
-    let (mut all, mut after) = (Vec::new(), 0);
-    loop {
-        match at_once(tables.changes(event, after, PAGE_MAX)) {
-            Ok(page) if page.is_empty() => return all,
-            Ok(page) => {
-                after = page.last().map_or(after, |change| change.sequence);
-                all.extend(page);
-            }
-            // What is gone is missed by the check.
-            Err(ChangesError::Truncated { purged_through }) => after = purged_through,
-            Err(ChangesError::Store(_)) => return all,
-        }
-    }
-}
-
-fn evidence(shop: &Shop) -> Evidence {
-    let tables = shop.store.tables();
-    let calls = shop.history.calls();
-    let mut records: Vec<RecordKey> = calls.iter().map(|call| RecordKey::Operation(call.command.operation)).collect();
-    records.sort();
-    records.dedup();
-    let request = LoadRequest { event: hall::event(), records: records.clone(), free_in: Vec::new() };
-    let snapshot = at_once(tables.load(&request)).expect("memory does not fail");
-    let operation = |key: RecordKey| {
-        let read = snapshot.get(&key)?;
-        match (&key, read.record.as_ref()?) {
-            (RecordKey::Operation(id), Record::Operation(record)) => Some((*id, (read.decided_at, record.clone()))),
-            _ => None,
-        }
-    };
-    let operations = records.into_iter().filter_map(operation).collect();
-    let jumps = [Fault::StoreClockAhead, Fault::StoreClockBack];
-    Evidence {
-        calls,
-        changes: all_changes(tables, &hall::event()),
-        commits: shop.store.commits(),
-        tickets: all_tickets(tables).into_iter().map(|(id, version, ticket)| (id, (version, ticket))).collect(),
-        pools: all_pools(tables).into_iter().map(|(id, version, pool)| (id, (version, pool))).collect(),
-        reservations: all_reservations(shop).into_iter().map(|(version, it)| (it.id, (version, it))).collect(),
-        operations,
-        hold_ttl: shop.settings.hold_ttl,
-        limit_per_customer: shop.settings.limit_per_customer,
-        late_payment: shop.settings.late_payment,
-        store_clock_is_true: jumps.iter().all(|jump| shop.trouble.fired().of(*jump) == 0),
-    }
-}
-
-/// The same for the same run: of everything that was asked, answered and done, and when.
-fn digest(evidence: &Evidence) -> u64 {
-    let calls = evidence.calls.iter();
-    let words = calls.map(|call| format!("{:?} {} {:?}", call.began, call.command.operation, call.ended));
-    let words = words.chain(evidence.commits.iter().map(|(sequence, at)| format!("{sequence} {at:?}")));
-    words.fold(DIGEST_OF_NOTHING, |digest, words| fnv(words, digest))
-}
-
-const DIGEST_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// FNV-1a, 64 bits.
-fn fnv(words: String, digest: u64) -> u64 {
-    words.bytes().fold(digest, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
