@@ -268,7 +268,7 @@ impl Rival {
         let Some(Record::Ticket(ticket)) = read.record.clone() else { panic!("no ticket {id}") };
         let record = Record::Ticket(Ticket { state: TicketState::Booked { reservation: self.0 }, ..ticket });
         let write = Write { key, version: read.version, decided_at: read.decided_at, record };
-        let group = Group { reads: Vec::new(), writes: vec![write] };
+        let group = Group { reads: Vec::new(), writes: vec![write], ..Group::default() };
         store.commit(&event(), &[group]).now_or_never().unwrap().unwrap();
     }
 }

@@ -50,7 +50,7 @@ fn new_event() -> Group {
         limit_per_customer: None,
     });
     let write = Write { key: RecordKey::Event, version: 0, decided_at: Timestamp::from_micros(1), record };
-    Group { reads: Vec::new(), writes: vec![write] }
+    Group { reads: Vec::new(), writes: vec![write], ..Group::default() }
 }
 
 fn tickets(numbers: std::ops::Range<u32>) -> Group {
@@ -60,7 +60,7 @@ fn tickets(numbers: std::ops::Range<u32>) -> Group {
         let key = RecordKey::Ticket(TicketId::new(format!("S-{number:06}")).unwrap());
         Write { key, version: 0, decided_at: Timestamp::from_micros(1), record }
     };
-    Group { reads: vec![(RecordKey::Event, 1)], writes: numbers.map(write).collect() }
+    Group { reads: vec![(RecordKey::Event, 1)], writes: numbers.map(write).collect(), ..Group::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

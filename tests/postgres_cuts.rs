@@ -39,7 +39,7 @@ fn write(key: RecordKey, record: Record) -> Write {
 
 fn new_event() -> Group {
     let event = Event { state: EventState::OnSale, window: Default::default(), limit_per_customer: None };
-    Group { reads: Vec::new(), writes: vec![write(RecordKey::Event, Record::Event(event))] }
+    Group { reads: Vec::new(), writes: vec![write(RecordKey::Event, Record::Event(event))], ..Group::default() }
 }
 
 /// The tickets of one commit, in an area of their own.

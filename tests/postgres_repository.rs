@@ -66,7 +66,7 @@ fn new_event() -> Group {
         limit_per_customer: None,
     });
     let write = Write { key: RecordKey::Event, version: 0, decided_at: Timestamp::from_micros(1), record };
-    Group { reads: Vec::new(), writes: vec![write] }
+    Group { reads: Vec::new(), writes: vec![write], ..Group::default() }
 }
 
 fn load_event() -> LoadRequest {
@@ -219,8 +219,10 @@ async fn a_write_that_breaks_a_rule_of_the_tables_is_an_alarm() {
     let id = PoolId::new("floor").unwrap();
     let record = Record::Pool(ticket_reservation::domain::Pool { capacity: 1, held: 1, booked: 1 });
     let write = Write { key: RecordKey::Pool(id), version: 0, decided_at: Timestamp::from_micros(1), record };
-    let error =
-        repository.commit(&event(), &[Group { reads: vec![], writes: vec![write] }]).await.expect_err("oversold");
+    let error = repository
+        .commit(&event(), &[Group { reads: vec![], writes: vec![write], ..Group::default() }])
+        .await
+        .expect_err("oversold");
     assert_eq!(error.kind(), StoreErrorKind::Permanent);
     assert!(chain(&error).contains("pool_is_not_oversold"), "{}", chain(&error));
 }
@@ -467,7 +469,7 @@ async fn every_row_that_is_written_or_loaded_is_found_by_its_whole_key() {
             let record = Record::Ticket(ticket_reservation::domain::Ticket { place: place(n), state });
             Write { key: RecordKey::Ticket(seat(n)), version, decided_at: Timestamp::from_micros(1), record }
         };
-        Group { reads: Vec::new(), writes: seats.map(write).collect() }
+        Group { reads: Vec::new(), writes: seats.map(write).collect(), ..Group::default() }
     };
     let load = |n: u32| LoadRequest {
         event: event(),

@@ -126,7 +126,7 @@ fn write(key: RecordKey, version: u64, record: Record) -> Write {
 
 fn group(mut writes: Vec<Write>) -> Group {
     writes.sort_by(|left, right| left.key.cmp(&right.key));
-    Group { reads: Vec::new(), writes }
+    Group { reads: Vec::new(), writes, ..Group::default() }
 }
 
 async fn commit(repository: &dyn Repository, writes: Vec<Write>) {
@@ -258,13 +258,18 @@ async fn a_conflicting_group_writes_nothing_and_the_others_go_on() {
     )
     .await;
     let groups = [
-        Group { reads: vec![(RecordKey::Event, 1)], writes: vec![write(key("A"), 1, ticket(1))] },
+        Group { reads: vec![(RecordKey::Event, 1)], writes: vec![write(key("A"), 1, ticket(1))], ..Group::default() },
         Group {
             reads: vec![(RecordKey::Event, 1)],
             writes: vec![write(key("B"), 7, ticket(2)), write(key("X"), 0, ticket(9))],
+            ..Group::default()
         },
-        Group { reads: vec![(RecordKey::Event, 2), (key("Y"), 3)], writes: vec![write(key("C"), 1, ticket(3))] },
-        Group { reads: vec![(key("Y"), 0)], writes: vec![write(key("Z"), 0, ticket(8))] },
+        Group {
+            reads: vec![(RecordKey::Event, 2), (key("Y"), 3)],
+            writes: vec![write(key("C"), 1, ticket(3))],
+            ..Group::default()
+        },
+        Group { reads: vec![(key("Y"), 0)], writes: vec![write(key("Z"), 0, ticket(8))], ..Group::default() },
     ];
     let outcomes = f.repository.commit(&event_id(), &groups).await.unwrap();
     assert_eq!(

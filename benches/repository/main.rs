@@ -84,7 +84,7 @@ impl Sale {
         let mut writes: Vec<Write> =
             writes.into_iter().map(|(key, version, record)| self.write(key, version, record)).collect();
         writes.sort_by(|left, right| left.key.cmp(&right.key));
-        Group { reads: Vec::new(), writes }
+        Group { reads: Vec::new(), writes, ..Group::default() }
     }
 
     /// A hold's reservation and operation.

@@ -1,6 +1,6 @@
 use super::decisions::Decision;
-use crate::domain::{RecordKey, Snapshot};
-use crate::ports::{Group, Write};
+use crate::domain::{Record, RecordKey, Snapshot};
+use crate::ports::{Group, PoolShift, Write};
 
 /// Decisions that depend on one another, and what they come to.
 #[derive(Debug)]
@@ -37,7 +37,9 @@ pub(super) fn group(decisions: &[Decision], snapshot: &Snapshot) -> Vec<Decision
             let Some(record) = versioned.record.clone() else { continue };
             let (version, decided_at) = (versioned.version, versioned.decided_at);
             let write = Write { key: key.clone(), version, decided_at, record };
-            groups[group_of[uses[0].decision]].group.writes.push(write);
+            let group = &mut groups[group_of[uses[0].decision]].group;
+            group.shifts.extend(shift(uses, snapshot, &write));
+            group.writes.push(write);
         } else {
             let mut readers: Vec<usize> = uses.iter().map(|it| group_of[it.decision]).collect();
             readers.sort_unstable();
@@ -69,6 +71,17 @@ fn by_record<'u, 'd>(uses: &'u [Use<'d>]) -> impl Iterator<Item = &'u [Use<'d>]>
 
 fn is_written(uses: &[Use<'_>]) -> bool {
     uses.iter().any(|it| it.writes)
+}
+
+/// By how much a pool's counters move, if all who look at the pool count in it: then none was refused for what it counted.
+fn shift(uses: &[Use<'_>], snapshot: &Snapshot, write: &Write) -> Option<PoolShift> {
+    let (RecordKey::Pool(id), Record::Pool(pool)) = (&write.key, &write.record) else { return None };
+    let read = snapshot.pool_as_read(id).filter(|read| read.capacity == pool.capacity)?;
+    if write.version == 0 || uses.iter().any(|it| !it.writes) {
+        return None;
+    }
+    let moved = |from: u32, to: u32| i64::from(to) - i64::from(from);
+    Some(PoolShift { pool: id.clone(), held: moved(read.held, pool.held), booked: moved(read.booked, pool.booked) })
 }
 
 /// The groups in arrival order, and the group of each decision.

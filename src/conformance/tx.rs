@@ -59,6 +59,7 @@ impl Tx {
                     record: record.clone(),
                 })
                 .collect(),
+            ..Group::default()
         }
     }
 }

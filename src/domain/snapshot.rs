@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use super::change_set::ChangeSet;
 use super::free_list::FreeList;
 use super::ids::{AreaId, CustomerId, EventId, PoolId, ReservationId, TicketId};
+use super::pool::Pool;
 use super::record::{Record, Versioned};
 use super::record_key::RecordKey;
 use super::reservation::{Reservation, ReservationState};
@@ -77,6 +78,8 @@ pub struct Snapshot {
     records: HashMap<RecordKey, Versioned>,
     free: HashMap<AreaId, FreeList>,
     lapsed: HashMap<LapsedOf, Lapsed>,
+    /// Pools that were decided on since, as they were read.
+    pools_read: HashMap<PoolId, Pool>,
 }
 
 impl Snapshot {
@@ -90,6 +93,7 @@ impl Snapshot {
             records: HashMap::new(),
             free: HashMap::new(),
             lapsed: HashMap::new(),
+            pools_read: HashMap::new(),
         }
     }
 
@@ -246,6 +250,11 @@ impl Snapshot {
     pub fn apply(&mut self, changes: &ChangeSet) {
         for (key, record) in &changes.writes {
             let versioned = self.records.entry(key.clone()).or_default();
+            if let (RecordKey::Pool(id), Some(Record::Pool(read))) = (key, &versioned.record)
+                && !self.pools_read.contains_key(id)
+            {
+                self.pools_read.insert(id.clone(), read.clone());
+            }
             versioned.record = Some(record.clone());
             let decided_at = versioned.decided_at;
             #[cfg(planted_bugs)]
@@ -257,6 +266,11 @@ impl Snapshot {
                 _ => {}
             }
         }
+    }
+
+    /// A pool that was decided on, as it was read.
+    pub(crate) fn pool_as_read(&self, id: &PoolId) -> Option<&Pool> {
+        self.pools_read.get(id)
     }
 
     fn move_in_free_list(&mut self, id: &TicketId, ticket: &Ticket) {

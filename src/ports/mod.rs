@@ -19,7 +19,7 @@ pub use queries::{
     AreaAvailability, Availability, Change, PAGE_MAX, PoolAvailability, PoolQuery, ReservationFilter, ReservationQuery,
     Sequence, TicketQuery, TotalAvailability,
 };
-pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, Purged, Repository, Write};
+pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, PoolShift, Purged, Repository, Write};
 pub use runtime::{BoxFuture, Clock, Runtime, RuntimeExt};
 pub use store_error::{ChangesError, StoreError, StoreErrorKind};
 pub(crate) use yield_once::yield_once;

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use super::queries::{Availability, Change, PoolQuery, ReservationQuery, Sequence, TicketQuery};
 use super::store_error::{ChangesError, StoreError};
 use crate::domain::{
-    AreaId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp,
+    AreaId, EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId,
+    Timestamp, Versioned,
 };
 
 /// Most expired holds that one load returns for one pool or customer.
@@ -47,6 +48,62 @@ pub struct Group {
     pub reads: Vec<(RecordKey, u64)>,
     /// Records that change, in ascending order of their keys. No key stands in `reads` too.
     pub writes: Vec<Write>,
+    /// Pools among `writes` that the group only counts in, see [`PoolShift`].
+    pub shifts: Vec<PoolShift>,
+}
+
+/// By how much a group moves the counters of a pool that it writes.
+///
+/// The group rests on the pool having places enough, and on nothing else of it: nobody in it was refused for want of places, and
+/// the capacity stays. So where others have counted in the pool since it was read, a store MAY count on instead of answering with a
+/// conflict, as [`Group::shifted`] says. It spares the processes that sell one pool from deciding the same again and again. A store
+/// that compares the version alone is as right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolShift {
+    /// The pool.
+    pub pool: PoolId,
+    /// Places more, or fewer, that are held.
+    pub held: i64,
+    /// Places more, or fewer, that are booked.
+    pub booked: i64,
+}
+
+impl Group {
+    /// The write of a pool on top of what the store has by now, in place of the one in `writes`: the next version, both counters
+    /// moved, the capacity that is there, a decision time that does not go back. `None` where the group does not only count in
+    /// the pool, where places are wanting, and where a counter would fall below 0: then it is a conflict.
+    ///
+    /// For stores, under what keeps others from writing the pool until the commit.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{Pool, PoolId, Record, RecordKey, Timestamp, Versioned};
+    /// use ticket_reservation::ports::{Group, PoolShift, Write};
+    ///
+    /// // Two places are held, of a pool that was empty when it was read.
+    /// let (standing, at) = (PoolId::new("standing")?, Timestamp::from_micros(1_800_000_000_000_000));
+    /// let held = |held, capacity| Record::Pool(Pool { held, ..Pool::with_capacity(capacity) });
+    /// let write = Write { key: RecordKey::Pool(standing.clone()), version: 1, decided_at: at, record: held(2, 100) };
+    /// let shifts = vec![PoolShift { pool: standing.clone(), held: 2, booked: 0 }];
+    /// let group = Group { reads: vec![], writes: vec![write], shifts };
+    ///
+    /// // Others have held 97 meanwhile, and then one more.
+    /// let shifted = group.shifted(&standing, &Versioned::new(7, at, held(97, 100))).ok_or("places enough")?;
+    /// assert_eq!((shifted.version, shifted.record), (7, held(99, 100)));
+    /// assert_eq!(group.shifted(&standing, &Versioned::new(8, at, held(99, 100))), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn shifted(&self, pool: &PoolId, found: &Versioned) -> Option<Write> {
+        let shift = self.shifts.iter().find(|shift| shift.pool == *pool)?;
+        let write = self.writes.iter().find(|write| matches!(&write.key, RecordKey::Pool(id) if id == pool))?;
+        let Some(Record::Pool(found_pool)) = &found.record else { return None };
+        let moved = |counter: u32, by: i64| u32::try_from(i64::from(counter).checked_add(by)?).ok();
+        let (held, booked) = (moved(found_pool.held, shift.held)?, moved(found_pool.booked, shift.booked)?);
+        held.checked_add(booked).filter(|taken| *taken <= found_pool.capacity)?;
+        let record = Record::Pool(Pool { capacity: found_pool.capacity, held, booked });
+        let decided_at = write.decided_at.max(found.decided_at);
+        Some(Write { key: write.key.clone(), version: found.version, decided_at, record })
+    }
 }
 
 /// What became of a group.
@@ -79,7 +136,8 @@ pub struct Purged {
 /// - [`load`](Repository::load) MUST be one consistent read: everything in the snapshot was true at one moment, and
 ///   the clock in it is the *store's* clock at about that moment, the same one for all processes.
 /// - [`commit`](Repository::commit) MUST write a group only if *every* record in it still has the version it was read
-///   with, reads as well as writes, judged by the write itself or under a lock that keeps it true until the commit.
+///   with, reads as well as writes, judged by the write itself or under a lock that keeps it true until the commit. The one
+///   exception is a pool that the group only counts in ([`PoolShift`]).
 ///   A group is written whole or not at all. Independent groups share the transaction; a conflict fails its own group
 ///   alone.
 /// - Losing a race for the creation of a record is a conflict of that group alone. It MUST NOT fail the groups beside it.

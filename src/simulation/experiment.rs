@@ -143,7 +143,7 @@ fn open(store: &Arc<StoreServer>) {
         records.push((RecordKey::Ticket(ticket(number)), Record::Ticket(Ticket::available(place))));
     }
     let write = |(key, record)| Write { key, version: 0, decided_at: Timestamp::from_micros(1), record };
-    let group = Group { reads: Vec::new(), writes: records.into_iter().map(write).collect() };
+    let group = Group { reads: Vec::new(), writes: records.into_iter().map(write).collect(), ..Group::default() };
     store.overwrite(&hall::event(), group).expect("memory does not fail");
 }
 
@@ -196,7 +196,7 @@ impl Client {
         let reservation = self.runtime.reservation_id();
         let record = Record::Ticket(Ticket { place: place.clone(), state: TicketState::Booked { reservation } });
         let write = Write { key, version: read.version, decided_at: snapshot.clock(), record };
-        let group = Group { reads: Vec::new(), writes: vec![write] };
+        let group = Group { reads: Vec::new(), writes: vec![write], ..Group::default() };
         let written = self.store.write(move |server| server.overwrite(&hall::event(), group.clone())).await;
         written.ok().map(|_| reservation)
     }

@@ -34,7 +34,7 @@ pub(super) async fn meet(shop: Arc<Shop>, client: StoreClient, mut dice: Dice) {
     for pair in 0..20 {
         shop.executor.sleep(dice.millis(0, 4_000)).await;
         let both = (0..2).map(|side| write(pair, side, 0, TicketState::Available)).collect();
-        let made = Group { reads: Vec::new(), writes: both };
+        let made = Group { reads: Vec::new(), writes: both, ..Group::default() };
         if at_once(shop.store.tables().commit(&event(), &[made])).is_err() {
             return;
         }
@@ -52,7 +52,8 @@ async fn take_if_the_other_is_free(shop: Arc<Shop>, client: StoreClient, pair: u
     if !matches!(&read.record, Some(Record::Ticket(Ticket { state: TicketState::Available, .. }))) {
         return;
     }
-    let group = Group { reads: vec![(other, read.version)], writes: vec![write(pair, side, 1, taken())] };
+    let group =
+        Group { reads: vec![(other, read.version)], writes: vec![write(pair, side, 1, taken())], ..Group::default() };
     let _ = client.commit(&event(), &[group]).await;
 }
 

@@ -214,7 +214,11 @@ pub(crate) fn touch(store: &MemoryRepository, key: &RecordKey) {
     let snapshot = store.load(&request).now_or_never().unwrap().unwrap();
     let read = snapshot.get(key).unwrap();
     let (version, decided_at, record) = (read.version, read.decided_at, read.record.clone().unwrap());
-    let group = Group { reads: Vec::new(), writes: vec![Write { key: key.clone(), version, decided_at, record }] };
+    let group = Group {
+        reads: Vec::new(),
+        writes: vec![Write { key: key.clone(), version, decided_at, record }],
+        ..Group::default()
+    };
     let outcome = store.commit(&event(), &[group]).now_or_never().unwrap().unwrap();
     assert_eq!(outcome, [GroupOutcome::Committed]);
 }

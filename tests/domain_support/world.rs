@@ -255,6 +255,7 @@ impl World {
         let group = Group {
             reads: reads.map(|key| (key.clone(), version(key))).collect(),
             writes: decided.writes.iter().map(write).collect(),
+            ..Group::default()
         };
         match at_once(self.repository.commit(event, &[group])) {
             Ok(mut outcomes) if outcomes.len() == 1 => Ok(outcomes.remove(0)),

@@ -43,7 +43,7 @@ async fn a_commit_of_two_thousand_tickets_arrives_whole_in_small_packets_and_in_
     let repository = repository(&server);
     let writes: Vec<Write> = (0..2_000).map(|it| ticket_write(&format!("seat {it:04}"), "stalls")).collect();
     server.answers([commit_answer(&[])]);
-    let outcomes = soon(repository.commit(&event(), &[Group { reads: vec![], writes }])).await;
+    let outcomes = soon(repository.commit(&event(), &[Group { reads: vec![], writes, ..Group::default() }])).await;
     assert_eq!(outcomes.expect("an answer"), [GroupOutcome::Committed]);
     let sent = calls(&server).remove(0);
     assert_eq!(sent.largest_packet_bytes, 512);
@@ -79,7 +79,7 @@ async fn ids_are_values_of_a_commit_and_never_its_text() {
         server.answers([commit_answer(&[])]);
         let event = EventId::new(awkward).unwrap();
         let writes = vec![ticket_write(awkward, awkward)];
-        let groups = [Group { reads: vec![(RecordKey::Pool(pool_id(awkward)), 3)], writes }];
+        let groups = [Group { reads: vec![(RecordKey::Pool(pool_id(awkward)), 3)], writes, ..Group::default() }];
         soon(repository.commit(&event, &groups)).await.expect("an answer");
         let sent = calls(&server).pop().expect("a request");
         assert_eq!(sent.sql(), COMMIT);

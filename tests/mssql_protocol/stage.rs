@@ -90,7 +90,7 @@ pub(crate) fn ticket_id(name: &str) -> TicketId {
 pub(crate) fn group(pool: &str) -> Group {
     let record = Record::Pool(Pool::with_capacity(100));
     let write = Write { key: RecordKey::Pool(pool_id(pool)), version: 0, decided_at: Timestamp::EPOCH, record };
-    Group { reads: vec![(RecordKey::Event, 1)], writes: vec![write] }
+    Group { reads: vec![(RecordKey::Event, 1)], writes: vec![write], ..Group::default() }
 }
 
 /// Writes a ticket that was not there.

@@ -111,18 +111,28 @@ impl Tables {
     pub(super) fn commit(&mut self, event: &EventId, group: &Group) -> GroupOutcome {
         let reads = group.reads.iter().map(|(key, version)| (key, *version));
         let writes = group.writes.iter().map(|write| (&write.key, write.version));
-        let stale: Vec<RecordKey> = reads
-            .chain(writes)
-            .filter(|(key, version)| self.version(event, key) != *version)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let mut shifted = Vec::new();
+        let mut stale = Vec::new();
+        for (key, _) in reads.chain(writes).filter(|(key, version)| self.version(event, key) != *version) {
+            match self.shifted(event, key, group) {
+                Some(write) => shifted.push(write),
+                None => stale.push(key.clone()),
+            }
+        }
         if !stale.is_empty() {
             return GroupOutcome::Conflict { stale };
         }
         for write in &group.writes {
-            self.write(event, write);
+            let shifted = shifted.iter().find(|shifted| shifted.key == write.key);
+            self.write(event, shifted.unwrap_or(write));
         }
         GroupOutcome::Committed
+    }
+
+    /// A pool that others have counted in since, and this group does too.
+    fn shifted(&self, event: &EventId, key: &RecordKey, group: &Group) -> Option<Write> {
+        let RecordKey::Pool(id) = key else { return None };
+        group.shifted(id, &self.versioned(event, key))
     }
 
     fn write(&mut self, event: &EventId, write: &Write) {

@@ -9,10 +9,10 @@ use crate::domain::{
     CustomerId, EventId, EventState, OperationRecord, Record, RecordKey, Recorded, Reservation, ReservationState,
     Ticket, TicketState, Timestamp,
 };
-use crate::ports::{Group, Write};
+use crate::ports::{Group, PoolShift, Write};
 
 /// How many parameters there are.
-const COUNT: usize = 84;
+const COUNT: usize = 89;
 
 /// The call of the function that writes everything.
 pub(super) fn commit_sql() -> String {
@@ -26,12 +26,17 @@ pub(super) struct Arguments<'g> {
     event: &'g str,
     /// How many rows of the feed each group appends.
     feed: Vec<i64>,
+    /// Whether rows that are new are written before the event's lock is waited for.
+    is_early: bool,
     check_group: Vec<i64>,
     checked: Vec<(usize, &'g RecordKey)>,
     event_no: Vec<i64>,
     event_version: Vec<i64>,
     ticket_checks: Checks<&'g str>,
     pool_checks: Checks<&'g str>,
+    /// Of each checked pool, and of each written one.
+    checked_shifts: Shifts,
+    shifts: Shifts,
     allowance_checks: Checks<&'g str>,
     reservation_checks: Checks<Uuid>,
     operation_checks: Checks<Uuid>,
@@ -115,6 +120,13 @@ struct Pools<'g> {
     booked: Vec<i64>,
 }
 
+/// By how much pools move, where that is all that is asked of them.
+#[derive(Debug, Default)]
+struct Shifts {
+    held: Vec<Option<i64>>,
+    booked: Vec<Option<i64>>,
+}
+
 #[derive(Debug, Default)]
 struct Allowances<'g> {
     heads: Heads,
@@ -163,16 +175,19 @@ struct Operations<'g> {
 }
 
 impl<'g> Arguments<'g> {
-    /// Refuses what cannot be right.
-    pub(super) fn of(event: &'g EventId, groups: &'g [Group]) -> Result<Self, Fault> {
-        let mut arguments = Self { event: event.as_str(), ..Self::default() };
+    /// Refuses what cannot be right. `is_early` writes rows that are new before the event's lock is waited for.
+    pub(super) fn of(event: &'g EventId, groups: &'g [Group], is_early: bool) -> Result<Self, Fault> {
+        let mut arguments = Self { event: event.as_str(), is_early, ..Self::default() };
         for (number, group) in groups.iter().enumerate() {
             let mut nth = 0;
             for (key, version) in &group.reads {
-                arguments.check(number, key, *version)?;
+                arguments.check(number, key, *version, None)?;
             }
             for write in &group.writes {
-                arguments.check(number, &write.key, write.version)?;
+                let shift = group.shifts.iter().find(|it| matches!(&write.key, RecordKey::Pool(id) if *id == it.pool));
+                if !(is_early && is_inserted_early(write)) {
+                    arguments.check(number, &write.key, write.version, shift)?;
+                }
                 if !matches!(write.key, RecordKey::Operation(_)) {
                     nth += 1;
                 }
@@ -182,7 +197,7 @@ impl<'g> Arguments<'g> {
                     version: signed(write.version)?,
                     at: write.decided_at.as_micros(),
                 };
-                arguments.write(event, write, head)?;
+                arguments.write(event, write, head, shift)?;
             }
             arguments.feed.push(nth);
         }
@@ -194,7 +209,13 @@ impl<'g> Arguments<'g> {
         usize::try_from(number).ok()?.checked_sub(1).and_then(|at| self.checked.get(at)).copied()
     }
 
-    fn check(&mut self, group: usize, key: &'g RecordKey, version: u64) -> Result<(), Fault> {
+    fn check(
+        &mut self,
+        group: usize,
+        key: &'g RecordKey,
+        version: u64,
+        shift: Option<&PoolShift>,
+    ) -> Result<(), Fault> {
         self.checked.push((group, key));
         self.check_group.push(ordinal(group)?);
         let (no, version) = (ordinal(self.checked.len() - 1)?, signed(version)?);
@@ -204,7 +225,10 @@ impl<'g> Arguments<'g> {
                 self.event_version.push(version);
             }
             RecordKey::Ticket(id) => self.ticket_checks.push(no, id.as_str(), version),
-            RecordKey::Pool(id) => self.pool_checks.push(no, id.as_str(), version),
+            RecordKey::Pool(id) => {
+                self.pool_checks.push(no, id.as_str(), version);
+                self.checked_shifts.push(shift);
+            }
             RecordKey::Allowance(id) => self.allowance_checks.push(no, id.as_str(), version),
             RecordKey::Reservation(id) => self.reservation_checks.push(no, *id.as_uuid(), version),
             RecordKey::Operation(id) => self.operation_checks.push(no, *id.as_uuid(), version),
@@ -212,7 +236,7 @@ impl<'g> Arguments<'g> {
         Ok(())
     }
 
-    fn write(&mut self, event: &EventId, write: &'g Write, head: Head) -> Result<(), Fault> {
+    fn write(&mut self, event: &EventId, write: &'g Write, head: Head, shift: Option<&PoolShift>) -> Result<(), Fault> {
         match (&write.key, &write.record) {
             (RecordKey::Event, Record::Event(record)) => {
                 self.events.heads.push(head);
@@ -234,6 +258,7 @@ impl<'g> Arguments<'g> {
                 self.pools.capacity.push(record.capacity.into());
                 self.pools.held.push(record.held.into());
                 self.pools.booked.push(record.booked.into());
+                self.shifts.push(shift);
             }
             (RecordKey::Allowance(id), Record::Allowance(record)) => {
                 self.allowances.heads.push(head);
@@ -269,6 +294,7 @@ impl<'g> Arguments<'g> {
         [
             &self.event,
             &self.feed,
+            &self.is_early,
             &self.check_group,
             &self.event_no,
             &self.event_version,
@@ -278,6 +304,8 @@ impl<'g> Arguments<'g> {
             &kp.no,
             &kp.id,
             &kp.version,
+            &self.checked_shifts.held,
+            &self.checked_shifts.booked,
             &ka.no,
             &ka.id,
             &ka.version,
@@ -315,6 +343,8 @@ impl<'g> Arguments<'g> {
             &p.capacity,
             &p.held,
             &p.booked,
+            &self.shifts.held,
+            &self.shifts.booked,
             &a.heads.group,
             &a.heads.nth,
             &a.heads.version,
@@ -352,6 +382,30 @@ impl<'g> Arguments<'g> {
             &o.until,
             &o.changed,
         ]
+    }
+}
+
+/// Whether it pays to write what is new before the event's lock is waited for: a check that fails undoes it, so nothing may be in
+/// the groups that others are likely to change first.
+pub(super) fn may_be_early(groups: &[Group]) -> bool {
+    let writes = || groups.iter().flat_map(|group| &group.writes);
+    let pools = writes().filter(|write| matches!(write.key, RecordKey::Pool(_))).count();
+    let shifts: usize = groups.iter().map(|group| group.shifts.len()).sum();
+    pools > 0
+        && pools == shifts
+        && writes().any(is_inserted_early)
+        && !writes().any(|write| matches!(write.key, RecordKey::Event | RecordKey::Ticket(_)))
+}
+
+/// Others cannot have written these rows but in a race for the same id, which the insertion finds out.
+fn is_inserted_early(write: &Write) -> bool {
+    write.version == 0 && matches!(write.key, RecordKey::Reservation(_) | RecordKey::Operation(_))
+}
+
+impl Shifts {
+    fn push(&mut self, shift: Option<&PoolShift>) {
+        self.held.push(shift.map(|shift| shift.held));
+        self.booked.push(shift.map(|shift| shift.booked));
     }
 }
 

@@ -1,16 +1,59 @@
+-- Writes the rows of new reservations, with their lines, and of operations: those of the groups that are not left out. Called by
+-- commit_groups() alone.
+CREATE FUNCTION {schema}.insert_new(
+    p_event text, v_out boolean[],
+    r_group bigint[], r_version bigint[], r_at bigint[], r_id uuid[], r_customer text[], r_state text[], r_until bigint[],
+    r_held_at bigint[],
+    l_group bigint[], l_reservation uuid[], l_line bigint[], l_ticket text[], l_pool text[], l_quantity bigint[],
+    l_until bigint[], l_is_new boolean[],
+    o_group bigint[], o_at bigint[], o_id uuid[], o_fingerprint bytea[], o_kind text[], o_reservation uuid[],
+    o_customer text[], o_until bigint[], o_changed bigint[]
+) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF 0 = ANY (r_version) THEN
+        INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at)
+            SELECT w.id, p_event, w.customer, w.state, w.until, w.held_at, 1, w.at
+            FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
+                AS w (grp, version, at, id, customer, state, until, held_at)
+            WHERE w.version = 0 AND NOT v_out[w.grp];
+        INSERT INTO reservation_line (reservation_id, line, event_id, ticket_id, pool_id, quantity, held_until)
+            SELECT w.reservation, w.line, p_event, w.ticket, w.pool, w.quantity, w.until
+            FROM unnest(l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new)
+                AS w (grp, reservation, line, ticket, pool, quantity, until, is_new)
+            WHERE w.is_new AND NOT v_out[w.grp];
+    END IF;
+    IF cardinality(o_group) > 0 THEN
+        INSERT INTO operation (operation_id, event_id, fingerprint, kind, reservation_id, customer_id, held_until, changed,
+                version, decided_at)
+            SELECT w.id, p_event, w.fingerprint, w.kind, w.reservation, w.customer, w.until, w.changed, 1, w.at
+            FROM unnest(o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed)
+                AS w (grp, at, id, fingerprint, kind, reservation, customer, until, changed)
+            WHERE NOT v_out[w.grp];
+    END IF;
+EXCEPTION WHEN unique_violation THEN
+    -- Cheaper than ON CONFLICT DO NOTHING, which looks into the index twice for each row.
+    RAISE EXCEPTION 'lost the race for a reservation or an operation' USING ERRCODE = 'TR001';
+END
+$$;
+
 -- Writes groups of records of one event, each whole or not at all, and answers with the numbers of the checks that failed: a
 -- group with such a check is not written. Arrays of one letter and a name are the columns of one table's rows. `p_feed` has
 -- for each group how many rows it appends to the change feed, in the order of which `nth` counts from 1.
 --
--- The event's row is locked first, and every commit of the event waits there: whatever is compared after that stays true until
--- the end, and the feed's order is the order of commits. The writes repeat the versions all the same.
+-- Every commit of the event waits for the event's row lock: whatever is compared after that stays true until the end, and the
+-- feed's order is the order of commits. The writes repeat the versions all the same.
+--
+-- With `p_early` new reservations and operations are written before that, while others have the lock; they need no check, and a
+-- check that fails undoes them: it is an error then. A pool with a shift is moved by it on top of what others have made of it, if its places are enough.
 CREATE FUNCTION {schema}.commit_groups(
-    p_event text, p_feed bigint[],
+    p_event text, p_feed bigint[], p_early boolean,
     -- The group of each check, and the checks: number, key, and the version that was read, 0 for absent.
     k_group bigint[],
     ke_no bigint[], ke_version bigint[],
     kt_no bigint[], kt_id text[], kt_version bigint[],
-    kp_no bigint[], kp_id text[], kp_version bigint[],
+    kp_no bigint[], kp_id text[], kp_version bigint[], kp_held bigint[], kp_booked bigint[],
     ka_no bigint[], ka_id text[], ka_version bigint[],
     kr_no bigint[], kr_id uuid[], kr_version bigint[],
     ko_no bigint[], ko_id uuid[], ko_version bigint[],
@@ -19,7 +62,7 @@ CREATE FUNCTION {schema}.commit_groups(
     t_group bigint[], t_nth bigint[], t_version bigint[], t_at bigint[], t_id text[], t_area text[], t_row bigint[],
     t_number bigint[], t_state text[], t_reservation uuid[], t_until bigint[], t_reason text[],
     p_group bigint[], p_nth bigint[], p_version bigint[], p_at bigint[], p_id text[], p_capacity bigint[], p_held bigint[],
-    p_booked bigint[],
+    p_booked bigint[], p_shift_held bigint[], p_shift_booked bigint[],
     a_group bigint[], a_nth bigint[], a_version bigint[], a_at bigint[], a_id text[], a_held bigint[], a_booked bigint[],
     r_group bigint[], r_nth bigint[], r_version bigint[], r_at bigint[], r_id uuid[], r_customer text[], r_state text[],
     r_until bigint[], r_held_at bigint[], r_tickets text[], r_pools text[], r_quantities text[],
@@ -52,6 +95,11 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'commit_groups() needs READ COMMITTED' USING ERRCODE = 'TR003';
     END IF;
+    IF p_early THEN
+        PERFORM insert_new(p_event, v_out, r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at,
+            l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new,
+            o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed);
+    END IF;
     SELECT version, change_sequence INTO v_version, v_first FROM event WHERE event_id = p_event FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         -- There is no row to lock: who comes without one waits for the others who do, and looks again.
@@ -75,10 +123,12 @@ BEGIN
     END IF;
     IF cardinality(kp_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
-            FROM unnest(kp_no, kp_id, kp_version, array_fill(p_event, ARRAY[cardinality(kp_no)]))
-                AS k (no, id, version, event)
+            FROM unnest(kp_no, kp_id, kp_version, kp_held, kp_booked, array_fill(p_event, ARRAY[cardinality(kp_no)]))
+                AS k (no, id, version, held, booked, event)
             LEFT JOIN pool AS x ON x.event_id = k.event AND x.pool_id = k.id
-            WHERE coalesce(x.version, 0) <> k.version;
+            WHERE coalesce(x.version, 0) <> k.version
+                AND (x.held + k.held >= 0 AND x.booked + k.booked >= 0
+                    AND x.held + k.held + x.booked + k.booked <= x.capacity) IS NOT TRUE;
     END IF;
     IF cardinality(ka_no) > 0 THEN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
@@ -86,6 +136,9 @@ BEGIN
                 AS k (no, id, version, event)
             LEFT JOIN allowance AS x ON x.event_id = k.event AND x.customer_id = k.id
             WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    IF p_early AND cardinality(v_stale) > 0 THEN
+        RAISE EXCEPTION 'written too early' USING ERRCODE = 'TR001';
     END IF;
     FOREACH v_check IN ARRAY v_stale LOOP
         v_out[k_group[v_check]] := true;
@@ -116,6 +169,9 @@ BEGIN
             FROM unnest(ko_no, ko_id, ko_version) AS k (no, id, version)
             LEFT JOIN operation AS x ON x.operation_id = k.id
             WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    IF p_early AND cardinality(v_stale) > 0 THEN
+        RAISE EXCEPTION 'written too early' USING ERRCODE = 'TR001';
     END IF;
     FOREACH v_check IN ARRAY v_stale LOOP
         v_out[k_group[v_check]] := true;
@@ -203,23 +259,32 @@ BEGIN
                 ON CONFLICT DO NOTHING;
             GET DIAGNOSTICS v_inserted = ROW_COUNT;
         END IF;
-        UPDATE pool AS x SET capacity = w.capacity, held = w.held, booked = w.booked, version = w.version + 1,
-                decided_at = w.at
-            FROM unnest(p_group, p_version, p_at, p_id, p_capacity, p_held, p_booked,
-                    array_fill(p_event, ARRAY[cardinality(p_group)]))
-                AS w (grp, version, at, id, capacity, held, booked, event)
-            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = w.event AND x.pool_id = w.id
-                AND x.version = w.version;
+        INSERT INTO change (event_id, sequence, decided_at, version, kind, pool_id, capacity, held, booked)
+            SELECT p_event, v_after[w.grp] + w.nth, w.at, 1, 'pool', w.id, w.capacity, w.held, w.booked
+            FROM unnest(p_group, p_nth, p_version, p_at, p_id, p_capacity, p_held, p_booked)
+                AS w (grp, nth, version, at, id, capacity, held, booked)
+            WHERE w.version = 0 AND NOT v_out[w.grp];
+        WITH written AS (
+            UPDATE pool AS x SET
+                    capacity = CASE WHEN w.shift_held IS NULL THEN w.capacity ELSE x.capacity END,
+                    held = CASE WHEN w.shift_held IS NULL THEN w.held ELSE x.held + w.shift_held END,
+                    booked = CASE WHEN w.shift_held IS NULL THEN w.booked ELSE x.booked + w.shift_booked END,
+                    version = x.version + 1,
+                    decided_at = CASE WHEN x.version = w.version THEN w.at ELSE greatest(x.decided_at, w.at) END
+                FROM unnest(p_group, p_nth, p_version, p_at, p_id, p_capacity, p_held, p_booked, p_shift_held, p_shift_booked,
+                        array_fill(p_event, ARRAY[cardinality(p_group)]))
+                    AS w (grp, nth, version, at, id, capacity, held, booked, shift_held, shift_booked, event)
+                WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = w.event AND x.pool_id = w.id
+                    AND (x.version = w.version OR w.shift_held IS NOT NULL)
+                RETURNING v_after[w.grp] + w.nth AS sequence, x.*)
+            INSERT INTO change (event_id, sequence, decided_at, version, kind, pool_id, capacity, held, booked)
+                SELECT p_event, x.sequence, x.decided_at, x.version, 'pool', x.pool_id, x.capacity, x.held, x.booked
+                FROM written AS x;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
         SELECT count(*) INTO v_expected FROM unnest(p_group) AS w (grp) WHERE NOT v_out[w.grp];
         IF v_inserted + v_updated <> v_expected THEN
             RAISE EXCEPTION 'a pool is not as its check saw it' USING ERRCODE = 'TR002';
         END IF;
-        INSERT INTO change (event_id, sequence, decided_at, version, kind, pool_id, capacity, held, booked)
-            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'pool', w.id, w.capacity, w.held, w.booked
-            FROM unnest(p_group, p_nth, p_version, p_at, p_id, p_capacity, p_held, p_booked)
-                AS w (grp, nth, version, at, id, capacity, held, booked)
-            WHERE NOT v_out[w.grp];
     END IF;
 
     IF cardinality(a_group) > 0 THEN
@@ -249,27 +314,13 @@ BEGIN
             WHERE NOT v_out[w.grp];
     END IF;
 
+    IF NOT p_early THEN
+        PERFORM insert_new(p_event, v_out, r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at,
+            l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new,
+            o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed);
+    END IF;
+
     IF cardinality(r_group) > 0 THEN
-        v_inserted := 0;
-        IF 0 = ANY (r_version) THEN
-            INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at)
-                SELECT w.id, p_event, w.customer, w.state, w.until, w.held_at, 1, w.at
-                FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
-                    AS w (grp, version, at, id, customer, state, until, held_at)
-                WHERE w.version = 0 AND NOT v_out[w.grp]
-                ON CONFLICT DO NOTHING;
-            GET DIAGNOSTICS v_inserted = ROW_COUNT;
-            SELECT count(*) INTO v_expected
-                FROM unnest(r_group, r_version) AS w (grp, version) WHERE w.version = 0 AND NOT v_out[w.grp];
-            IF v_inserted <> v_expected THEN
-                RAISE EXCEPTION 'lost the race for a reservation' USING ERRCODE = 'TR001';
-            END IF;
-            INSERT INTO reservation_line (reservation_id, line, event_id, ticket_id, pool_id, quantity, held_until)
-                SELECT w.reservation, w.line, p_event, w.ticket, w.pool, w.quantity, w.until
-                FROM unnest(l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new)
-                    AS w (grp, reservation, line, ticket, pool, quantity, until, is_new)
-                WHERE w.is_new AND NOT v_out[w.grp];
-        END IF;
         UPDATE reservation AS x SET customer_id = w.customer, state = w.state, held_until = w.until, held_at = w.held_at,
                 version = w.version + 1, decided_at = w.at
             FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
@@ -277,8 +328,9 @@ BEGIN
             WHERE w.version > 0 AND NOT v_out[w.grp] AND x.reservation_id = w.id AND x.version = w.version
                 AND x.event_id IS NOT DISTINCT FROM p_event;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
-        SELECT count(*) INTO v_expected FROM unnest(r_group) AS w (grp) WHERE NOT v_out[w.grp];
-        IF v_inserted + v_updated <> v_expected THEN
+        SELECT count(*) INTO v_expected
+            FROM unnest(r_group, r_version) AS w (grp, version) WHERE w.version > 0 AND NOT v_out[w.grp];
+        IF v_updated <> v_expected THEN
             RAISE EXCEPTION 'a reservation is not as its check saw it' USING ERRCODE = 'TR002';
         END IF;
         IF v_updated > 0 THEN
@@ -296,21 +348,6 @@ BEGIN
                     r_quantities)
                 AS w (grp, nth, version, at, id, customer, state, until, held_at, tickets, pools, quantities)
             WHERE NOT v_out[w.grp];
-    END IF;
-
-    IF cardinality(o_group) > 0 THEN
-        INSERT INTO operation (operation_id, event_id, fingerprint, kind, reservation_id, customer_id, held_until, changed,
-                version, decided_at)
-            SELECT w.id, p_event, w.fingerprint, w.kind, w.reservation, w.customer, w.until, w.changed, 1, w.at
-            FROM unnest(o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed)
-                AS w (grp, at, id, fingerprint, kind, reservation, customer, until, changed)
-            WHERE NOT v_out[w.grp]
-            ON CONFLICT DO NOTHING;
-        GET DIAGNOSTICS v_inserted = ROW_COUNT;
-        SELECT count(*) INTO v_expected FROM unnest(o_group) AS w (grp) WHERE NOT v_out[w.grp];
-        IF v_inserted <> v_expected THEN
-            RAISE EXCEPTION 'lost the race for an operation' USING ERRCODE = 'TR001';
-        END IF;
     END IF;
 
     IF v_last > v_first THEN

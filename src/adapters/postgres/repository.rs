@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::arguments::{Arguments, commit_sql};
+use super::arguments::{Arguments, commit_sql, may_be_early};
 use super::check::{self, Finding};
 use super::config::PostgresRepositoryBuilder;
 use super::error::{Fault, PostgresError};
@@ -105,7 +105,7 @@ impl PostgresRepository {
     }
 
     async fn try_commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, Fault> {
-        let arguments = Arguments::of(event, groups)?;
+        let mut arguments = Arguments::of(event, groups, may_be_early(groups))?;
         let mut races = 0;
         let rows = loop {
             match self.query(&self.commit, &arguments.parameters()).await {
@@ -113,6 +113,7 @@ impl PostgresRepository {
                 Err(fault) if fault.is_lost_race() => return Err(Fault::RaceLost),
                 answer => break answer?,
             }
+            arguments = Arguments::of(event, groups, false)?;
         };
         let odd = || Fault::Alarm { what: "a commit answered something else" };
         let stale: Vec<i64> = rows.first().ok_or_else(odd)?.try_get(0).map_err(|_| odd())?;

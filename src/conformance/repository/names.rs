@@ -187,12 +187,13 @@ pub(super) async fn reservations_and_operations_are_named_across_events(bench: &
         };
         let decided_at = Timestamp::EPOCH;
         let write = Write { key: key.clone(), version: 0, decided_at, record: of_there };
-        let group = Group { reads: Vec::new(), writes: vec![write] };
+        let group = Group { reads: Vec::new(), writes: vec![write], ..Group::default() };
         let outcome = bench.commit(&there, group).await?;
         ensure_conflict(&outcome, std::slice::from_ref(&key), "an id that another event uses")?;
         let group = Group {
             reads: vec![(key.clone(), 0)],
             writes: vec![Write { key: ticket_key(0), version: 1, decided_at, record: ticket(0, blocked("x")) }],
+            ..Group::default()
         };
         let outcome = bench.commit(&there, group).await?;
         ensure_conflict(&outcome, &[key], "an id that another event uses, read as absent")?;

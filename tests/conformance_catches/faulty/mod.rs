@@ -214,7 +214,8 @@ impl Repository for Faulty {
             Fault::TearsWhatIsDropped if groups.len() == 1 && groups[0].writes.len() > 1 => {
                 let mut outcomes = Vec::new();
                 for write in &groups[0].writes {
-                    let single = Group { reads: groups[0].reads.clone(), writes: vec![write.clone()] };
+                    let single =
+                        Group { reads: groups[0].reads.clone(), writes: vec![write.clone()], ..Group::default() };
                     outcomes = self.inner.commit(event, &[single]).await?;
                     tokio::task::yield_now().await;
                 }
@@ -243,7 +244,11 @@ impl Repository for Faulty {
         if self.fault() == Fault::WritesInPart {
             for (group, outcome) in groups.iter().zip(&outcomes) {
                 if *outcome != GroupOutcome::Committed {
-                    let singles = group.writes.iter().map(|write| Group { reads: vec![], writes: vec![write.clone()] });
+                    let singles = group.writes.iter().map(|write| Group {
+                        reads: vec![],
+                        writes: vec![write.clone()],
+                        ..Group::default()
+                    });
                     self.inner.commit(event, &singles.collect::<Vec<_>>()).await?;
                 }
             }
