@@ -49,7 +49,7 @@ fn tickets(number: usize) -> Group {
         let record = Record::Ticket(Ticket { place, state: TicketState::Available });
         write(RecordKey::Ticket(TicketId::new(format!("{number:05}-{seat:02}")).unwrap()), record)
     };
-    Group { reads: vec![(RecordKey::Event, 1)], writes: (0..ROWS).map(ticket).collect() }
+    Group { reads: vec![(RecordKey::Event, 1)], writes: (0..ROWS).map(ticket).collect(), ..Group::default() }
 }
 
 /// Where the server listens, and its address with another place to listen at.

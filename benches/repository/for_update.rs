@@ -21,8 +21,8 @@ const EVENT_AND_POOL: &str = "SET search_path = ticket_reservation;
 const HOLD: [&str; 7] = [
     "SELECT held, version FROM pool WHERE event_id = 'by hand' AND pool_id = 'standing' FOR UPDATE",
     "UPDATE pool SET held = held + 1, version = version + 1 WHERE event_id = 'by hand' AND pool_id = 'standing'",
-    "INSERT INTO reservation SELECT $1::uuid, 'by hand', $1::uuid::text, 'held', 4000000000000000, 1, 1, 1",
-    "INSERT INTO reservation_line SELECT $1::uuid, 1, 'by hand', NULL, 'standing', 1, 4000000000000000",
+    "INSERT INTO reservation SELECT $1::uuid, 'by hand', $1::uuid::text, 'held', 4000000000000000, 1, 1, 1, NULL, '{standing}', '{1}'",
+    "INSERT INTO hold SELECT $1::uuid, 1, 'by hand', 4000000000000000, 'standing', 1",
     "INSERT INTO operation SELECT $2::uuid, 'by hand', decode('00112233445566778899aabbccddeeff', 'hex'), 'hold', $1::uuid,
         $1::uuid::text, 1, 0, 1, 1",
     "UPDATE event SET change_sequence = change_sequence + 2 WHERE event_id = 'by hand'",
@@ -41,7 +41,7 @@ const CONFIRM: [&str; 7] = [
         WHERE event_id = 'by hand' AND pool_id = 'standing'",
     "UPDATE reservation SET state = 'booked', held_until = NULL, version = version + 1
         WHERE reservation_id = $1::uuid AND state = 'held'",
-    "UPDATE reservation_line SET held_until = NULL WHERE reservation_id = $1::uuid AND line = 1",
+    "DELETE FROM hold WHERE reservation_id = $1::uuid",
     "INSERT INTO operation SELECT $2::uuid, 'by hand', decode('00112233445566778899aabbccddeeff', 'hex'), 'confirm', $1::uuid,
         $1::uuid::text, NULL, 0, 1, 1",
     "UPDATE event SET change_sequence = change_sequence + 2 WHERE event_id = 'by hand'",

@@ -7,8 +7,9 @@
 BEGIN;
 SELECT held, version FROM pool WHERE event_id = 'by hand' AND pool_id = 'standing' FOR UPDATE;
 UPDATE pool SET held = held + 1, version = version + 1 WHERE event_id = 'by hand' AND pool_id = 'standing';
-INSERT INTO reservation VALUES (gen_random_uuid(), 'by hand', 'c' || :customer, 'held', 4000000000000000, 1, 1, 1);
-INSERT INTO reservation_line VALUES (gen_random_uuid(), 1, 'by hand', NULL, 'standing', 1, 4000000000000000);
+INSERT INTO reservation VALUES (gen_random_uuid(), 'by hand', 'c' || :customer, 'held', 4000000000000000, 1, 1, 1,
+    NULL, '{standing}', '{1}');
+INSERT INTO hold VALUES (gen_random_uuid(), 1, 'by hand', 4000000000000000, 'standing', 1);
 INSERT INTO operation VALUES (gen_random_uuid(), 'by hand', decode('00112233445566778899aabbccddeeff', 'hex'), 'hold',
     gen_random_uuid(), 'c' || :customer, 1, 0, 1, 1);
 UPDATE event SET change_sequence = change_sequence + 2 WHERE event_id = 'by hand' RETURNING change_sequence AS last \gset

@@ -128,7 +128,8 @@ impl DisjointSets {
 mod tests {
     use super::*;
     use crate::domain::{
-        AreaId, Event, EventId, EventState, Place, Record, SalesWindow, Ticket, TicketId, Timestamp, Versioned,
+        AreaId, ChangeSet, Event, EventId, EventState, Place, Pool, PoolId, Record, SalesWindow, Ticket, TicketId,
+        Timestamp, Versioned,
     };
 
     const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -182,5 +183,40 @@ mod tests {
         assert_eq!(groups[0].group.reads, [(RecordKey::Event, 7)]);
         let writes: Vec<_> = groups[0].group.writes.iter().map(|write| (write.key.clone(), write.version)).collect();
         assert_eq!(writes, [(ticket(1), 1), (ticket(2), 2)]);
+    }
+
+    fn standing() -> RecordKey {
+        RecordKey::Pool(PoolId::new("standing").expect("an id"))
+    }
+
+    /// A pool of ten places at version 5, of which decisions have left this.
+    fn pool_left(capacity: u32, held: u32) -> Snapshot {
+        let mut snapshot = hall(0);
+        let read = Record::Pool(Pool { held: 1, ..Pool::with_capacity(10) });
+        snapshot.insert(standing(), Versioned::new(5, AT, read));
+        let left = Record::Pool(Pool { held, ..Pool::with_capacity(capacity) });
+        snapshot.apply(&ChangeSet { at: AT, writes: vec![(standing(), left)], receipt: None });
+        snapshot
+    }
+
+    #[test]
+    fn who_only_counts_in_a_pool_says_by_how_much() {
+        let holds = [decision(&[standing()], &[standing()]), decision(&[standing()], &[standing()])];
+        let groups = group(&holds, &pool_left(10, 4));
+        let pool = PoolId::new("standing").expect("an id");
+        assert_eq!(groups[0].group.shifts, [PoolShift { pool, held: 3, booked: 0 }]);
+        assert_eq!(groups[0].group.writes[0].version, 5);
+    }
+
+    #[test]
+    fn who_was_refused_for_what_a_pool_counts_depends_on_all_of_it() {
+        let decisions = [decision(&[standing()], &[standing()]), decision(&[standing()], &[])];
+        assert_eq!(group(&decisions, &pool_left(10, 10))[0].group.shifts, []);
+    }
+
+    #[test]
+    fn another_capacity_is_more_than_counting() {
+        let decisions = [decision(&[standing()], &[standing()])];
+        assert_eq!(group(&decisions, &pool_left(12, 1))[0].group.shifts, []);
     }
 }

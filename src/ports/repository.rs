@@ -233,7 +233,8 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// The caller guarantees that no record that one group writes stands in another one, and that records are complete
     /// (a reservation's lines never change). What a record names exists or is written by the same group: a reservation's
     /// tickets and pools, a ticket's reservation. A group without writes is not passed. For an event without a record
-    /// only operations and the event itself are written.
+    /// only operations and the event itself are written. Whether an event limits its customers never changes, and allowances are
+    /// written only where it does.
     ///
     /// # Errors
     ///

@@ -45,7 +45,7 @@ pub(super) struct Arguments<'g> {
     pools: Pools<'g>,
     allowances: Allowances<'g>,
     reservations: Reservations<'g>,
-    lines: Lines<'g>,
+    holds: Holds<'g>,
     operations: Operations<'g>,
 }
 
@@ -149,16 +149,17 @@ struct Reservations<'g> {
     quantities: Vec<Option<String>>,
 }
 
+/// What reservations that are held are found by.
 #[derive(Debug, Default)]
-struct Lines<'g> {
+struct Holds<'g> {
     group: Vec<i64>,
     reservation: Vec<Uuid>,
-    line: Vec<i64>,
-    ticket: Vec<Option<&'g str>>,
-    pool: Vec<Option<&'g str>>,
-    quantity: Vec<i64>,
-    until: Vec<Option<i64>>,
     is_new: Vec<bool>,
+    nth: Vec<i64>,
+    until: Vec<i64>,
+    pool: Vec<Option<&'g str>>,
+    quantity: Vec<Option<i64>>,
+    held_by: Vec<Option<&'g str>>,
 }
 
 #[derive(Debug, Default)]
@@ -268,8 +269,8 @@ impl<'g> Arguments<'g> {
             }
             (RecordKey::Reservation(id), Record::Reservation(record)) if *id == record.id && record.event == *event => {
                 self.reservations.heads.push(head);
-                let until = self.reservations.push(record);
-                self.lines.push(record, until, head);
+                self.reservations.push(record);
+                self.holds.push(record, head);
             }
             (RecordKey::Operation(id), Record::Operation(record)) if record.event == *event => {
                 if head.version != 0 {
@@ -290,7 +291,7 @@ impl<'g> Arguments<'g> {
         let (kt, kp, ka) = (&self.ticket_checks, &self.pool_checks, &self.allowance_checks);
         let (kr, ko) = (&self.reservation_checks, &self.operation_checks);
         let (e, t, p, a) = (&self.events, &self.tickets, &self.pools, &self.allowances);
-        let (r, l, o) = (&self.reservations, &self.lines, &self.operations);
+        let (r, h, o) = (&self.reservations, &self.holds, &self.operations);
         [
             &self.event,
             &self.feed,
@@ -364,14 +365,14 @@ impl<'g> Arguments<'g> {
             &r.tickets,
             &r.pools,
             &r.quantities,
-            &l.group,
-            &l.reservation,
-            &l.line,
-            &l.ticket,
-            &l.pool,
-            &l.quantity,
-            &l.until,
-            &l.is_new,
+            &h.group,
+            &h.reservation,
+            &h.is_new,
+            &h.nth,
+            &h.until,
+            &h.pool,
+            &h.quantity,
+            &h.held_by,
             &o.group,
             &o.at,
             &o.id,
@@ -437,7 +438,7 @@ impl<'g> Tickets<'g> {
 }
 
 impl<'g> Reservations<'g> {
-    fn push(&mut self, reservation: &'g Reservation) -> Option<i64> {
+    fn push(&mut self, reservation: &'g Reservation) {
         let until = match reservation.state {
             ReservationState::Held { until } => Some(until.as_micros()),
             _ => None,
@@ -451,29 +452,24 @@ impl<'g> Reservations<'g> {
         self.tickets.push(array(lines.tickets().iter().map(|id| id.as_str())));
         self.pools.push(array(lines.pools().iter().map(|(id, _)| id.as_str())));
         self.quantities.push(array(lines.pools().iter().map(|(_, quantity)| quantity.to_string())));
-        until
     }
 }
 
-impl<'g> Lines<'g> {
-    /// All of a new reservation; of one that changes those of pools, whose deadline moves with it.
-    fn push(&mut self, reservation: &'g Reservation, until: Option<i64>, head: Head) {
-        let is_new = head.version == 0;
-        let lines = &reservation.lines;
-        let tickets = lines.tickets().iter().map(|id| (Some(id.as_str()), None, 1, None));
-        let pools = lines.pools().iter().map(|(id, quantity)| (None, Some(id.as_str()), i64::from(*quantity), until));
-        for (line, (ticket, pool, quantity, until)) in (1..).zip(tickets.chain(pools)) {
-            if !is_new && pool.is_none() {
-                continue;
-            }
+impl<'g> Holds<'g> {
+    /// A row for each pool, or one without a pool.
+    fn push(&mut self, reservation: &'g Reservation, head: Head) {
+        let ReservationState::Held { until } = reservation.state else { return };
+        let pools = reservation.lines.pools();
+        for index in 0..pools.len().max(1) {
+            let pool = pools.get(index);
             self.group.push(head.group);
             self.reservation.push(*reservation.id.as_uuid());
-            self.line.push(line);
-            self.ticket.push(ticket);
-            self.pool.push(pool);
-            self.quantity.push(quantity);
-            self.until.push(until);
-            self.is_new.push(is_new);
+            self.is_new.push(head.version == 0);
+            self.nth.push(index as i64 + 1);
+            self.until.push(until.as_micros());
+            self.pool.push(pool.map(|(id, _)| id.as_str()));
+            self.quantity.push(pool.map(|(_, quantity)| (*quantity).into()));
+            self.held_by.push((index == 0).then(|| reservation.customer.as_str()));
         }
     }
 }

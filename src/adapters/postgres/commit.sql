@@ -1,11 +1,31 @@
--- Writes the rows of new reservations, with their lines, and of operations: those of the groups that are not left out. Called by
--- commit_groups() alone.
+-- Writes what held reservations are found by: of those that are new, or of those that were changed. Called by the functions below.
+CREATE FUNCTION {schema}.insert_holds(
+    p_event text, v_out boolean[], p_are_new boolean,
+    h_group bigint[], h_reservation uuid[], h_is_new boolean[], h_nth bigint[], h_until bigint[], h_pool text[],
+    h_quantity bigint[], h_held_by text[]
+) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    -- Whether an event limits its customers never changes.
+    v_is_limited boolean := EXISTS (SELECT 1 FROM event WHERE event_id = p_event AND limit_per_customer IS NOT NULL);
+BEGIN
+    INSERT INTO hold (reservation_id, nth, event_id, held_until, pool_id, quantity, held_by)
+        SELECT w.reservation, w.nth, p_event, w.until, w.pool, w.quantity, CASE WHEN v_is_limited THEN w.held_by END
+        FROM unnest(h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity, h_held_by)
+            AS w (grp, reservation, is_new, nth, until, pool, quantity, held_by)
+        WHERE w.is_new = p_are_new AND NOT v_out[w.grp];
+END
+$$;
+
+-- Writes the rows of new reservations, with what they are found by, and of operations: those of the groups that are not left
+-- out. Called by commit_groups() alone.
 CREATE FUNCTION {schema}.insert_new(
     p_event text, v_out boolean[],
     r_group bigint[], r_version bigint[], r_at bigint[], r_id uuid[], r_customer text[], r_state text[], r_until bigint[],
-    r_held_at bigint[],
-    l_group bigint[], l_reservation uuid[], l_line bigint[], l_ticket text[], l_pool text[], l_quantity bigint[],
-    l_until bigint[], l_is_new boolean[],
+    r_held_at bigint[], r_tickets text[], r_pools text[], r_quantities text[],
+    h_group bigint[], h_reservation uuid[], h_is_new boolean[], h_nth bigint[], h_until bigint[], h_pool text[],
+    h_quantity bigint[], h_held_by text[],
     o_group bigint[], o_at bigint[], o_id uuid[], o_fingerprint bytea[], o_kind text[], o_reservation uuid[],
     o_customer text[], o_until bigint[], o_changed bigint[]
 ) RETURNS void
@@ -13,16 +33,15 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     IF 0 = ANY (r_version) THEN
-        INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at)
-            SELECT w.id, p_event, w.customer, w.state, w.until, w.held_at, 1, w.at
-            FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
-                AS w (grp, version, at, id, customer, state, until, held_at)
+        INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at, tickets,
+                pools, quantities)
+            SELECT w.id, p_event, w.customer, w.state, w.until, w.held_at, 1, w.at, w.tickets::text[], w.pools::text[],
+                w.quantities::bigint[]
+            FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at, r_tickets, r_pools, r_quantities)
+                AS w (grp, version, at, id, customer, state, until, held_at, tickets, pools, quantities)
             WHERE w.version = 0 AND NOT v_out[w.grp];
-        INSERT INTO reservation_line (reservation_id, line, event_id, ticket_id, pool_id, quantity, held_until)
-            SELECT w.reservation, w.line, p_event, w.ticket, w.pool, w.quantity, w.until
-            FROM unnest(l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new)
-                AS w (grp, reservation, line, ticket, pool, quantity, until, is_new)
-            WHERE w.is_new AND NOT v_out[w.grp];
+        PERFORM insert_holds(p_event, v_out, true, h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity,
+            h_held_by);
     END IF;
     IF cardinality(o_group) > 0 THEN
         INSERT INTO operation (operation_id, event_id, fingerprint, kind, reservation_id, customer_id, held_until, changed,
@@ -46,7 +65,8 @@ $$;
 -- feed's order is the order of commits. The writes repeat the versions all the same.
 --
 -- With `p_early` new reservations and operations are written before that, while others have the lock; they need no check, and a
--- check that fails undoes them: it is an error then. A pool with a shift is moved by it on top of what others have made of it, if its places are enough.
+-- check that fails undoes them: it is an error then. A pool with a shift is moved by it on top of what others have made of it,
+-- if its places are enough.
 CREATE FUNCTION {schema}.commit_groups(
     p_event text, p_feed bigint[], p_early boolean,
     -- The group of each check, and the checks: number, key, and the version that was read, 0 for absent.
@@ -66,9 +86,9 @@ CREATE FUNCTION {schema}.commit_groups(
     a_group bigint[], a_nth bigint[], a_version bigint[], a_at bigint[], a_id text[], a_held bigint[], a_booked bigint[],
     r_group bigint[], r_nth bigint[], r_version bigint[], r_at bigint[], r_id uuid[], r_customer text[], r_state text[],
     r_until bigint[], r_held_at bigint[], r_tickets text[], r_pools text[], r_quantities text[],
-    -- The lines of those reservations.
-    l_group bigint[], l_reservation uuid[], l_line bigint[], l_ticket text[], l_pool text[], l_quantity bigint[],
-    l_until bigint[], l_is_new boolean[],
+    -- What those that are held are found by.
+    h_group bigint[], h_reservation uuid[], h_is_new boolean[], h_nth bigint[], h_until bigint[], h_pool text[],
+    h_quantity bigint[], h_held_by text[],
     o_group bigint[], o_at bigint[], o_id uuid[], o_fingerprint bytea[], o_kind text[], o_reservation uuid[],
     o_customer text[], o_until bigint[], o_changed bigint[]
 ) RETURNS bigint[]
@@ -97,7 +117,8 @@ BEGIN
     END IF;
     IF p_early THEN
         PERFORM insert_new(p_event, v_out, r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at,
-            l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new,
+            r_tickets, r_pools, r_quantities,
+            h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity, h_held_by,
             o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed);
     END IF;
     SELECT version, change_sequence INTO v_version, v_first FROM event WHERE event_id = p_event FOR NO KEY UPDATE;
@@ -316,7 +337,8 @@ BEGIN
 
     IF NOT p_early THEN
         PERFORM insert_new(p_event, v_out, r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at,
-            l_group, l_reservation, l_line, l_ticket, l_pool, l_quantity, l_until, l_is_new,
+            r_tickets, r_pools, r_quantities,
+            h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity, h_held_by,
             o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed);
     END IF;
 
@@ -334,11 +356,12 @@ BEGIN
             RAISE EXCEPTION 'a reservation is not as its check saw it' USING ERRCODE = 'TR002';
         END IF;
         IF v_updated > 0 THEN
-            UPDATE reservation_line AS x SET held_until = w.until
-                FROM unnest(l_group, l_reservation, l_line, l_pool, l_until, l_is_new)
-                    AS w (grp, reservation, line, pool, until, is_new)
-                WHERE NOT w.is_new AND w.pool IS NOT NULL AND NOT v_out[w.grp] AND x.reservation_id = w.reservation
-                    AND x.line = w.line AND x.held_until IS DISTINCT FROM w.until;
+            DELETE FROM hold AS x USING unnest(r_group, r_version, r_id) AS w (grp, version, id)
+                WHERE w.version > 0 AND NOT v_out[w.grp] AND x.reservation_id = w.id;
+            IF false = ANY (h_is_new) THEN
+                PERFORM insert_holds(p_event, v_out, false, h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity,
+                    h_held_by);
+            END IF;
         END IF;
         INSERT INTO change (event_id, sequence, decided_at, version, kind, reservation_id, customer_id, state, held_until,
                 held_at, tickets, pools, quantities)

@@ -47,11 +47,12 @@ BEGIN
 
     -- With a reservation of this event: its tickets, its pools, and what its customer has taken.
     IF cardinality(v_reservations) > 0 THEN
-        SELECT v_tickets || array_agg(DISTINCT l.ticket_id) FILTER (WHERE l.ticket_id IS NOT NULL),
-                v_pools || array_agg(DISTINCT l.pool_id) FILTER (WHERE l.pool_id IS NOT NULL)
-            INTO v_tickets, v_pools
-            FROM reservation_line AS l
-            WHERE l.reservation_id = ANY (v_reservations) AND l.event_id IS NOT DISTINCT FROM p_event;
+        v_tickets := v_tickets || ARRAY(
+            SELECT DISTINCT unnest(r.tickets) FROM reservation AS r
+            WHERE r.reservation_id = ANY (v_reservations) AND r.event_id IS NOT DISTINCT FROM p_event);
+        v_pools := v_pools || ARRAY(
+            SELECT DISTINCT unnest(r.pools) FROM reservation AS r
+            WHERE r.reservation_id = ANY (v_reservations) AND r.event_id IS NOT DISTINCT FROM p_event);
         IF v_is_limited THEN
             v_customers := v_customers || ARRAY(
                 SELECT DISTINCT r.customer_id FROM reservation AS r
@@ -68,25 +69,24 @@ BEGIN
             SELECT v_lapsed || coalesce(array_agg(x.reservation_id), '{}') INTO v_lapsed
                 FROM (SELECT DISTINCT unnest(v_more_pools), p_event OFFSET 0) AS p (id, event)
                 CROSS JOIN LATERAL (
-                    SELECT l.reservation_id FROM reservation_line AS l
-                    WHERE l.event_id = p.event AND l.pool_id = p.id AND l.held_until <= v_now
-                    ORDER BY l.held_until LIMIT p_lapsed_max) AS x;
+                    SELECT h.reservation_id FROM hold AS h
+                    WHERE h.event_id = p.event AND h.pool_id = p.id AND h.held_until <= v_now
+                    ORDER BY h.held_until LIMIT p_lapsed_max) AS x;
         END IF;
         IF cardinality(v_more_customers) > 0 THEN
             SELECT v_lapsed || coalesce(array_agg(x.reservation_id), '{}') INTO v_lapsed
                 FROM (SELECT DISTINCT unnest(v_more_customers), p_event OFFSET 0) AS c (id, event)
                 CROSS JOIN LATERAL (
-                    SELECT r.reservation_id FROM reservation AS r
-                    WHERE r.event_id = c.event AND r.customer_id = c.id AND r.held_until <= v_now
-                    ORDER BY r.held_until LIMIT p_lapsed_max) AS x;
+                    SELECT h.reservation_id FROM hold AS h
+                    WHERE h.event_id = c.event AND h.held_by = c.id AND h.held_until <= v_now
+                    ORDER BY h.held_until LIMIT p_lapsed_max) AS x;
         END IF;
         EXIT WHEN cardinality(v_lapsed) = 0;
         v_reservations := v_reservations || v_lapsed;
         EXIT WHEN v_round = 2;
         v_more_pools := ARRAY(
-            SELECT DISTINCT l.pool_id FROM reservation_line AS l
-            WHERE l.reservation_id = ANY (v_lapsed) AND l.event_id IS NOT DISTINCT FROM p_event AND l.pool_id IS NOT NULL
-                AND l.pool_id <> ALL (v_pools));
+            SELECT DISTINCT p.id FROM reservation AS r CROSS JOIN LATERAL unnest(r.pools) AS p (id)
+            WHERE r.reservation_id = ANY (v_lapsed) AND r.event_id IS NOT DISTINCT FROM p_event AND p.id <> ALL (v_pools));
         v_more_customers := '{}';
         IF v_is_limited THEN
             v_more_customers := ARRAY(
@@ -110,9 +110,9 @@ BEGIN
                 NULL::bigint[]
                 FROM (SELECT DISTINCT unnest(v_pools), p_event OFFSET 0) AS p (id, event)
                 CROSS JOIN LATERAL (
-                    SELECT l.reservation_id, l.held_until FROM reservation_line AS l
-                    WHERE l.event_id = p.event AND l.pool_id = p.id AND l.held_until <= v_now
-                    ORDER BY l.held_until LIMIT p_lapsed_max) AS x;
+                    SELECT h.reservation_id, h.held_until FROM hold AS h
+                    WHERE h.event_id = p.event AND h.pool_id = p.id AND h.held_until <= v_now
+                    ORDER BY h.held_until LIMIT p_lapsed_max) AS x;
         END IF;
     END IF;
     IF cardinality(v_customers) > 0 THEN
@@ -126,21 +126,15 @@ BEGIN
                 NULL::bigint[]
                 FROM (SELECT DISTINCT unnest(v_customers), p_event OFFSET 0) AS c (id, event)
                 CROSS JOIN LATERAL (
-                    SELECT r.reservation_id, r.held_until FROM reservation AS r
-                    WHERE r.event_id = c.event AND r.customer_id = c.id AND r.held_until <= v_now
-                    ORDER BY r.held_until LIMIT p_lapsed_max) AS x;
+                    SELECT h.reservation_id, h.held_until FROM hold AS h
+                    WHERE h.event_id = c.event AND h.held_by = c.id AND h.held_until <= v_now
+                    ORDER BY h.held_until LIMIT p_lapsed_max) AS x;
         END IF;
     END IF;
     IF cardinality(v_reservations) > 0 THEN
         RETURN QUERY SELECT 'reservation', r.version, r.decided_at, r.event_id, r.reservation_id, r.customer_id, r.state,
-            NULL, r.held_until, r.held_at, NULL::bigint, NULL::uuid, NULL::bytea, l.tickets, l.pools, l.quantities
+            NULL, r.held_until, r.held_at, NULL::bigint, NULL::uuid, NULL::bytea, r.tickets, r.pools, r.quantities
             FROM reservation AS r
-            CROSS JOIN LATERAL (
-                SELECT array_agg(x.ticket_id) FILTER (WHERE x.ticket_id IS NOT NULL) AS tickets,
-                    array_agg(x.pool_id) FILTER (WHERE x.pool_id IS NOT NULL) AS pools,
-                    array_agg(x.quantity) FILTER (WHERE x.pool_id IS NOT NULL) AS quantities
-                FROM reservation_line AS x WHERE x.reservation_id = r.reservation_id
-            ) AS l
             WHERE r.reservation_id = ANY (v_reservations);
     END IF;
     IF cardinality(v_tickets) > 0 THEN

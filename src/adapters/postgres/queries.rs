@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use super::error::Fault;
-use super::rows::{CHANGE, Columns, LINES, MORE, POOL, RESERVATION, TICKET};
+use super::rows::{CHANGE, Columns, MORE, POOL, RESERVATION, TICKET};
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId, Timestamp};
 use crate::ports::{
     AreaAvailability, Availability, Change, PoolAvailability, ReservationFilter, ReservationQuery, Sequence,
@@ -14,7 +14,8 @@ pub(super) const PURGE: &str = "SELECT operations, changes, done_with FROM {sche
 
 /// Holds of all events, the earliest deadline first.
 pub(super) const LAPSED: &str = "SELECT '', 0::bigint, 0::bigint, x.event_id, x.reservation_id
-    FROM {schema}.reservation AS x WHERE x.held_until <= (SELECT {schema}.now_micros()) ORDER BY x.held_until LIMIT $1";
+    FROM {schema}.hold AS x WHERE x.nth = 1 AND x.held_until <= (SELECT {schema}.now_micros())
+    ORDER BY x.held_until LIMIT $1";
 
 /// The tickets of each area by what has become of them; then each pool, and how many places of it expired holds still count in.
 pub(super) const AVAILABILITY: &str = "WITH clock AS MATERIALIZED (SELECT {schema}.now_micros() AS now)
@@ -26,8 +27,8 @@ pub(super) const AVAILABILITY: &str = "WITH clock AS MATERIALIZED (SELECT {schem
     FROM {schema}.ticket AS x CROSS JOIN clock WHERE x.event_id = $1 GROUP BY x.area_id ORDER BY x.area_id)
     UNION ALL
     (SELECT 'pool', x.capacity, x.held, x.pool_id, x.booked,
-        (SELECT coalesce(sum(l.quantity), 0)::bigint FROM {schema}.reservation_line AS l
-         WHERE l.event_id = x.event_id AND l.pool_id = x.pool_id AND l.held_until <= clock.now), NULL
+        (SELECT coalesce(sum(h.quantity), 0)::bigint FROM {schema}.hold AS h
+         WHERE h.event_id = x.event_id AND h.pool_id = x.pool_id AND h.held_until <= clock.now), NULL
     FROM {schema}.pool AS x CROSS JOIN clock WHERE x.event_id = $1 ORDER BY x.pool_id)";
 
 /// Tickets of an event, or of one area of it, by id.
@@ -73,10 +74,8 @@ pub(super) fn reservations_sql(query: &ReservationQuery) -> String {
         }
     };
     format!(
-        "SELECT {RESERVATION} FROM (
-             SELECT * FROM {{schema}}.reservation AS x WHERE true {after} {event} {customer} {state}
-             ORDER BY x.reservation_id LIMIT $1
-         ) AS x {LINES} ORDER BY x.reservation_id"
+        "SELECT {RESERVATION} FROM {{schema}}.reservation AS x WHERE true {after} {event} {customer} {state}
+         ORDER BY x.reservation_id LIMIT $1"
     )
 }
 

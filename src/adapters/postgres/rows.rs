@@ -25,17 +25,9 @@ pub(super) const TICKET: &str = "'ticket', x.version, x.decided_at, x.ticket_id,
 pub(super) const POOL: &str = "'pool', x.version, x.decided_at, x.pool_id, NULL::uuid, NULL::text, NULL::text, NULL::text, \
     x.capacity, x.held, x.booked, NULL::uuid, NULL::bytea, NULL::text[], NULL::text[], NULL::bigint[]";
 
-/// The columns of reservations named `x`, with their lines as `l`, as [`record`] reads them.
+/// The columns of reservations named `x`, as [`record`] reads them.
 pub(super) const RESERVATION: &str = "'reservation', x.version, x.decided_at, x.event_id, x.reservation_id, x.customer_id, \
-    x.state, NULL::text, x.held_until, x.held_at, NULL::bigint, NULL::uuid, NULL::bytea, l.tickets, l.pools, l.quantities";
-
-/// The lines of reservations named `x`, as `l`; in any order, but pools and quantities in the same.
-pub(super) const LINES: &str = "CROSS JOIN LATERAL (
-        SELECT array_agg(y.ticket_id) FILTER (WHERE y.ticket_id IS NOT NULL) AS tickets,
-            array_agg(y.pool_id) FILTER (WHERE y.pool_id IS NOT NULL) AS pools,
-            array_agg(y.quantity) FILTER (WHERE y.pool_id IS NOT NULL) AS quantities
-        FROM {schema}.reservation_line AS y WHERE y.reservation_id = x.reservation_id
-    ) AS l";
+    x.state, NULL::text, x.held_until, x.held_at, NULL::bigint, NULL::uuid, NULL::bytea, x.tickets, x.pools, x.quantities";
 
 /// The columns of rows of the change feed named `x`, as [`record`] reads them, and their position.
 pub(super) const CHANGE: &str = "x.kind, x.version, x.decided_at,

@@ -78,6 +78,7 @@ CREATE TABLE {schema}.allowance (
     PRIMARY KEY (event_id, customer_id)
 ) WITH (fillfactor = 70);
 
+-- What a reservation consists of never changes: its tickets, its pools, and how many places of each pool.
 CREATE TABLE {schema}.reservation (
     reservation_id uuid NOT NULL PRIMARY KEY,
     event_id       text COLLATE "C" NOT NULL,
@@ -87,6 +88,9 @@ CREATE TABLE {schema}.reservation (
     held_at        bigint NOT NULL,
     version        bigint NOT NULL CHECK (version >= 1),
     decided_at     bigint NOT NULL,
+    tickets        text[],
+    pools          text[],
+    quantities     bigint[],
     CONSTRAINT reservation_state_is_consistent CHECK (
         CASE state
             WHEN 'held' THEN held_until IS NOT NULL
@@ -96,31 +100,37 @@ CREATE TABLE {schema}.reservation (
             WHEN 'expired' THEN held_until IS NULL
             ELSE FALSE
         END
+    ),
+    CONSTRAINT reservation_lines_are_consistent CHECK (
+        (tickets IS NOT NULL OR pools IS NOT NULL) AND (pools IS NULL) = (quantities IS NULL)
+        AND (pools IS NULL OR (cardinality(pools) = cardinality(quantities)
+            AND 1 <= ALL (quantities) AND 4294967295 >= ALL (quantities)))
     )
-);
+) WITH (fillfactor = 60);
 
+-- Only columns that do not change, but for a transfer: most changes of a reservation stay on its page and touch no index.
 CREATE INDEX reservation_by_event ON {schema}.reservation (event_id, reservation_id);
-CREATE INDEX reservation_by_customer ON {schema}.reservation (customer_id, event_id, held_until, reservation_id);
-CREATE INDEX reservation_by_deadline ON {schema}.reservation (held_until) WHERE held_until IS NOT NULL;
+CREATE INDEX reservation_by_customer ON {schema}.reservation (customer_id, event_id, reservation_id);
 
--- What a reservation consists of, in order; never changes, except that the deadline of a hold is repeated in its pool lines for
--- as long as it counts in the pool.
-CREATE TABLE {schema}.reservation_line (
+-- What a held reservation is found by once its deadline is over, as long as it is held: a row for each of its pools, or one
+-- without a pool. The first one names the customer too, where the event counts what each customer has.
+CREATE TABLE {schema}.hold (
     reservation_id uuid NOT NULL,
-    line           bigint NOT NULL CHECK (line >= 1),
+    nth            bigint NOT NULL CHECK (nth >= 1),
     event_id       text COLLATE "C" NOT NULL,
-    ticket_id      text COLLATE "C",
+    held_until     bigint NOT NULL,
     pool_id        text COLLATE "C",
-    quantity       bigint NOT NULL CHECK (quantity BETWEEN 1 AND 4294967295),
-    held_until     bigint,
-    PRIMARY KEY (reservation_id, line),
-    CONSTRAINT line_is_ticket_or_pool CHECK (
-        (ticket_id IS NULL) <> (pool_id IS NULL) AND (ticket_id IS NULL OR (quantity = 1 AND held_until IS NULL))
+    quantity       bigint CHECK (quantity BETWEEN 1 AND 4294967295),
+    held_by        text COLLATE "C",
+    PRIMARY KEY (reservation_id, nth),
+    CONSTRAINT hold_is_consistent CHECK (
+        (pool_id IS NULL) = (quantity IS NULL) AND (nth = 1 OR (pool_id IS NOT NULL AND held_by IS NULL))
     )
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000);
 
-CREATE INDEX reservation_line_held_in_pool ON {schema}.reservation_line (event_id, pool_id, held_until)
-    WHERE held_until IS NOT NULL;
+CREATE INDEX hold_by_deadline ON {schema}.hold (held_until) WHERE nth = 1;
+CREATE INDEX hold_by_pool ON {schema}.hold (event_id, pool_id, held_until) WHERE pool_id IS NOT NULL;
+CREATE INDEX hold_by_customer ON {schema}.hold (event_id, held_by, held_until) WHERE held_by IS NOT NULL;
 
 CREATE TABLE {schema}.operation (
     operation_id   uuid NOT NULL PRIMARY KEY,

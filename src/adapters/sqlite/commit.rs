@@ -20,16 +20,23 @@ impl Store<'_> {
     fn write_groups(&mut self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, Fault> {
         let head = self.versions.event_head(event)?;
         // No group writes what another one reads or writes, so all can be checked before any is written.
-        let outcomes = groups.iter().map(|group| self.check(event, head, group)).collect::<Result<Vec<_>, Fault>>()?;
+        let checked = groups.iter().map(|group| self.check(event, head, group)).collect::<Result<Vec<_>, Fault>>()?;
         let first = head.map_or(0, |head| head.change_sequence);
         let mut last = first;
-        for (group, _) in groups.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == GroupOutcome::Committed) {
+        let mut outcomes = Vec::with_capacity(groups.len());
+        for (group, checked) in groups.iter().zip(checked) {
+            if !checked.stale.is_empty() {
+                outcomes.push(GroupOutcome::Conflict { stale: checked.stale });
+                continue;
+            }
             for write in &group.writes {
+                let write = checked.shifted.iter().find(|shifted| shifted.key == write.key).unwrap_or(write);
                 self.writes.write(event, write)?;
                 if self.feed.append(event, last + 1, write)? {
                     last += 1;
                 }
             }
+            outcomes.push(GroupOutcome::Committed);
         }
         if last > first {
             self.feed.move_sequence(event, first, last)?;
@@ -38,14 +45,34 @@ impl Store<'_> {
     }
 
     /// Compares every record of a group with the version it was read with. The write lock keeps the answer true.
-    fn check(&mut self, event: &EventId, head: Option<EventHead>, group: &Group) -> Result<GroupOutcome, Fault> {
-        let mut stale = Vec::new();
+    fn check(&mut self, event: &EventId, head: Option<EventHead>, group: &Group) -> Result<Checked, Fault> {
+        let mut checked = Checked::default();
         let written = group.writes.iter().map(|Write { key, version, .. }| (key, *version));
         for (key, expected) in group.reads.iter().map(|(key, version)| (key, *version)).chain(written) {
-            if self.versions.of(event, head, key)? != expected {
-                stale.push(RecordKey::clone(key));
+            if self.versions.of(event, head, key)? == expected {
+                continue;
+            }
+            match self.shifted(event, key, group)? {
+                Some(write) => checked.shifted.push(write),
+                None => checked.stale.push(RecordKey::clone(key)),
             }
         }
-        Ok(if stale.is_empty() { GroupOutcome::Committed } else { GroupOutcome::Conflict { stale } })
+        Ok(checked)
     }
+
+    /// A pool that others have counted in since, and this group does too.
+    fn shifted(&mut self, event: &EventId, key: &RecordKey, group: &Group) -> Result<Option<Write>, Fault> {
+        match key {
+            RecordKey::Pool(id) if !group.shifts.is_empty() => Ok(group.shifted(id, &self.reads.record(event, key)?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// What has become of a group's records since they were read.
+#[derive(Debug, Default)]
+struct Checked {
+    stale: Vec<RecordKey>,
+    /// Pools that are moved on top of what they are by now.
+    shifted: Vec<Write>,
 }

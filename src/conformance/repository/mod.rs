@@ -23,6 +23,7 @@ mod records;
 mod refused;
 mod retention;
 mod samples;
+mod shifts;
 mod skew;
 mod sweepers;
 mod unknown;
@@ -92,6 +93,16 @@ const CASES: &[Case<RepositoryBench>] = cases![
         no_update_is_lost,
         a_load_is_one_moment,
         a_ticket_is_never_given_to_two,
+    }
+    shifts {
+        a_pool_that_others_count_in_is_counted_on_or_a_conflict,
+        places_that_are_wanting_by_now_are_a_conflict,
+        a_capacity_that_was_lowered_meanwhile_counts,
+        no_counter_falls_below_zero,
+        whatever_else_is_stale_is_a_conflict,
+        what_was_done_before_is_not_done_again,
+        a_conflict_is_of_its_own_group_alone,
+        many_who_count_in_one_pool_sell_each_place_once,
     }
     groups {
         a_group_is_written_whole_or_not_at_all,

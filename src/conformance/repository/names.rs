@@ -86,7 +86,7 @@ pub(super) async fn ids_are_compared_byte_by_byte(bench: &RepositoryBench) -> Ch
 /// Events, areas, pools and customers of names that look alike: whatever is looked for by a name is found by that name alone.
 pub(super) async fn names_that_look_alike_are_looked_for_apart(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
-    bench.stage(&event, 0, &[], None).await?;
+    bench.stage(&event, 0, &[], Some(9)).await?;
     let past = bench.clock().await?.before(Duration::from_secs(3_600));
     let mut reservations: BTreeMap<&str, ReservationId> = BTreeMap::new();
     for text in TEXTS {
