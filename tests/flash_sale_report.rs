@@ -216,12 +216,15 @@ mod from_many_processes {
 
     #[test]
     fn a_seat_that_a_killed_process_sold_has_its_colour_too() {
-        let line = "--processes 4 --buyers 400 --concurrency 40 --pay-ms 0 --kill-workers 2 --json";
-        let (run, page) = reported(line);
+        let kills = "--kill-workers 2 --kill-at before-answering";
+        let line = format!("--processes 4 --buyers 400 --concurrency 40 --pay-ms 0 {kills} --json");
+        let (run, page) = reported(&line);
         let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
         let sold = seats(&page).iter().filter(|seat| seat.class.starts_with('p')).count() as u64;
         assert_eq!(sold, report["places_sold"], "{:?}", colours(&page));
         assert!(page.contains("<th scope=\"row\">Processes killed</th><td>2</td>"));
+        assert!(page.contains("<dt>Workers to kill</dt><dd>2, before-answering</dd>"));
+        assert!(page.contains("<span>--kill-workers 2</span> <span>--kill-at before-answering</span>"));
     }
 
     #[test]

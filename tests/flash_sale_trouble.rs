@@ -102,6 +102,10 @@ fn somebody_must_survive_and_everybody_must_have_something_to_do() {
         ("--processes 2 --kill-workers 2", "--kill-workers 2 of 2"),
         ("--processes 4 --kill-workers 9", "--kill-workers 9 of 4"),
         ("--processes 4 --kill-workers 1 --buyers 39", "at least 40 buyers"),
+        ("--kill-at mid-load", "--kill-at goes with --kill-workers"),
+        ("--kill-workers 1 --kill-at lunch", "lunch"),
+        ("--kill-workers 1 --kill-at holding-a-lease", "needs a lock that is always taken"),
+        ("--kill-workers 1 --kill-at holding-a-lease --lock none", "needs a lock that is always taken"),
     ] {
         flash_sale(line.split(' ')).assert_refused(words);
     }

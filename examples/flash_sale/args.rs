@@ -98,6 +98,9 @@ pub(crate) struct SaleArgs {
     /// Kill so many workers with SIGKILL on the way
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) kill_workers: u32,
+    /// Kill them at this point of their work [default: at any, with a request in flight]
+    #[arg(long, value_name = "POINT", value_enum)]
+    pub(crate) kill_at: Option<KillPoint>,
     /// The seed of everything random [default: a new one, printed]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -176,6 +179,20 @@ pub(crate) enum LockPolicyKind {
     Adaptive,
 }
 
+/// Where a worker is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum KillPoint {
+    /// A lock was granted, and nothing is done under it yet
+    HoldingALease,
+    /// The store was asked for records, and has not answered
+    MidLoad,
+    /// The store was sent a commit, and has not answered
+    CommitSent,
+    /// A commit is done, and nobody was told
+    BeforeAnswering,
+}
+
 /// What happens to a request that others are in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -242,8 +259,7 @@ impl SaleArgs {
             return Err(Failure::usage("--redis goes with --lock redlock or --lock rslock"));
         }
         self.redis.iter().try_for_each(|url| nodes::check(url, self.lock()))?;
-        let takes_it = !matches!(self.lock_policy, LockPolicyKind::Adaptive | LockPolicyKind::Never);
-        if self.lock() == LockKind::None && takes_it {
+        if self.lock() == LockKind::None && self.always_locks() {
             let policy = name(self.lock_policy);
             return Err(Failure::usage(format!("--lock-policy {policy} needs a lock, and there is none: see --lock")));
         }
@@ -254,7 +270,10 @@ impl SaleArgs {
     fn check_kills(&self) -> Result<(), Failure> {
         let (kill, all) = (self.kill_workers, self.processes);
         if kill == 0 {
-            return Ok(());
+            return match self.kill_at {
+                Some(_) => Err(Failure::usage("--kill-at goes with --kill-workers: say how many")),
+                None => Ok(()),
+            };
         }
         if kill >= all {
             return Err(Failure::usage(format!("--kill-workers {kill} of {all} leaves nobody to end the sale")));
@@ -263,7 +282,17 @@ impl SaleArgs {
             let least = u64::from(all) * u64::from(KILLED_BUYERS_MIN);
             return Err(Failure::usage(format!("--kill-workers with --processes {all} needs at least {least} buyers")));
         }
+        if self.kill_at == Some(KillPoint::HoldingALease) && !(self.always_locks() && self.lock() != LockKind::None) {
+            return Err(Failure::usage(
+                "--kill-at holding-a-lease needs a lock that is always taken: --lock-policy ticket, area or event",
+            ));
+        }
         Ok(())
+    }
+
+    /// Whether nothing is done without a lock.
+    fn always_locks(&self) -> bool {
+        !matches!(self.lock_policy, LockPolicyKind::Adaptive | LockPolicyKind::Never)
     }
 }
 

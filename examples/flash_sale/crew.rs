@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ticket_reservation::ports::Repository;
 
+use crate::args::KillPoint;
 use crate::failure::Failure;
 use crate::link::{self, Channels, Message};
 use crate::meter::Progress;
@@ -40,6 +41,8 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) state: State,
+    /// Where it stands still, if it does.
+    pub(crate) halted: Option<KillPoint>,
     /// What it has counted, as far as it told.
     pub(crate) progress: Progress,
     /// How many buyers are its own.
@@ -129,12 +132,7 @@ impl Crew {
     }
 
     fn tell_selling(&mut self, word: &str) {
-        for member in self.members.iter_mut().filter(|member| member.state == State::Selling) {
-            if let Some(stdin) = member.process().and_then(|child| child.stdin.as_mut()) {
-                // Who is gone meanwhile is noticed as such.
-                let _ = stdin.write_all(format!("{word}\n").as_bytes());
-            }
-        }
+        self.members.iter_mut().filter(|member| member.state == State::Selling).for_each(|member| member.tell(word));
     }
 
     /// Kills everybody who still sells. A worker that is no process cannot be.
@@ -183,7 +181,7 @@ impl Member {
     fn new(orders: &Orders, runner: Runner) -> Self {
         let (all, step) = (u64::from(orders.sale.buyers), u64::from(orders.sale.processes));
         let buyers = (all + step - u64::from(orders.worker)) / step;
-        Self { state: State::Starting, progress: Progress::default(), buyers, runner }
+        Self { state: State::Starting, halted: None, progress: Progress::default(), buyers, runner }
     }
 
     fn heard(&mut self, message: Message) {
@@ -193,11 +191,24 @@ impl Member {
             Message::Gone if matches!(self.state, State::Done | State::Killed) => {}
             Message::Ready => self.state = State::Ready,
             Message::Progress(progress) => self.progress = progress,
+            Message::Halted(point) => self.halted = Some(point),
             Message::Done(progress) => {
                 self.progress = progress;
                 self.state = State::Done;
             }
             Message::Gone => self.state = State::Lost,
+        }
+    }
+
+    /// Lets it come to the point where it is to be killed, and no further.
+    pub(crate) fn halt(&mut self) {
+        self.tell(link::HALT);
+    }
+
+    fn tell(&mut self, word: &str) {
+        if let Some(stdin) = self.process().and_then(|child| child.stdin.as_mut()) {
+            // Who is gone meanwhile is noticed as such.
+            let _ = stdin.write_all(format!("{word}\n").as_bytes());
         }
     }
 

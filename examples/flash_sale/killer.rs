@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
+use crate::args::KillPoint;
 use crate::course::CourseLog;
 use crate::crew::{Crew, State};
 use crate::failure::Failure;
@@ -35,6 +36,8 @@ pub(crate) struct Kill {
     pub(crate) worker: usize,
     /// How many requests had been answered in all.
     pub(crate) answered: u64,
+    /// The point at which it stood, if one was named.
+    pub(crate) at: Option<KillPoint>,
 }
 
 /// Whom to kill when.
@@ -46,6 +49,9 @@ pub(crate) struct Killer {
     moments: Vec<f64>,
     /// How many will be left.
     survivors: f64,
+    /// The point at which they are killed, and who is on the way there.
+    at: Option<KillPoint>,
+    halting: Option<usize>,
     logs: HashMap<usize, InFlight>,
     /// How many workers sold when buyers were called last, and how many buyers had come in to them.
     called_at: Option<(usize, u64)>,
@@ -58,7 +64,8 @@ impl Killer {
         let mut moments: Vec<f64> = (0..sale.kill_workers).map(|_| rng.random_range(DRAWN)).collect();
         moments.sort_by(|left, right| right.total_cmp(left));
         let survivors = f64::from(sale.processes - sale.kill_workers);
-        Self { dir: dir.to_owned(), rng, moments, survivors, logs: HashMap::new(), called_at: None }
+        let (at, logs) = (sale.kill_at, HashMap::new());
+        Self { dir: dir.to_owned(), rng, moments, survivors, at, halting: None, logs, called_at: None }
     }
 
     /// Whether somebody is still to be killed.
@@ -72,11 +79,13 @@ impl Killer {
             return Ok(None);
         }
         self.keep_busy(crew);
+        if let Some(victim) = self.halting {
+            return self.kill_halted(crew, victim, course);
+        }
         let selling: Vec<usize> = selling(crew).collect();
         if self.moments.last().is_none_or(|moment| self.share(crew) < *moment) || selling.len() < 2 {
             return Ok(None);
         }
-        let cannot = |error: io::Error| Failure::caused("a worker cannot be killed", &error);
         let mut at_work = Vec::new();
         for worker in selling {
             if self.requests_in_flight(worker).map_err(cannot)? > 0 {
@@ -87,14 +96,36 @@ impl Killer {
             return Ok(None);
         }
         let victim = at_work[self.rng.random_range(0..at_work.len())];
+        if self.at.is_some() {
+            crew.members[victim].halt();
+            self.halting = Some(victim);
+            return Ok(None);
+        }
         if !self.stop_at_work(crew, victim).map_err(cannot)? {
             return Ok(None);
         }
+        self.kill(crew, victim, course).map(Some)
+    }
+
+    /// Kills the worker that was told to stand still, once it does. One that ends before is not killed; another is told.
+    fn kill_halted(&mut self, crew: &mut Crew, victim: usize, course: &CourseLog) -> Result<Option<Kill>, Failure> {
+        let member = &crew.members[victim];
+        if member.state != State::Selling {
+            self.halting = None;
+        }
+        if self.halting.is_none() || member.halted.is_none() {
+            return Ok(None);
+        }
+        self.halting = None;
+        self.kill(crew, victim, course).map(Some)
+    }
+
+    fn kill(&mut self, crew: &mut Crew, victim: usize, course: &CourseLog) -> Result<Kill, Failure> {
         let answered = crew.progress().requests;
         course.killed(victim + 1)?;
         crew.members[victim].kill(State::Killed).map_err(cannot)?;
         self.moments.pop();
-        Ok(Some(Kill { worker: victim + 1, answered }))
+        Ok(Kill { worker: victim + 1, answered, at: crew.members[victim].halted })
     }
 
     /// When all buyers who came in are through, nobody has a request in flight, and nobody ever will: calls in the next
@@ -142,6 +173,10 @@ impl Killer {
         }
         Ok(at_work)
     }
+}
+
+fn cannot(error: io::Error) -> Failure {
+    Failure::caused("a worker cannot be killed", &error)
 }
 
 fn selling(crew: &Crew) -> impl Iterator<Item = usize> {

@@ -1,15 +1,20 @@
 //! How a worker and the parent talk: lines on pipes between processes, a channel inside one.
 //!
 //! The parent writes the orders, then `go`. While workers are to be killed, buyers are held back: each `one` calls one
-//! of them in, and `open` all the others. The worker writes `ready`, then `progress <numbers>` ten times a second, or
+//! of them in, and `open` all the others; `halt` lets a worker come to the point where it is to be killed, and no further,
+//! which it answers with `halted <point>`. The worker writes `ready`, then `progress <numbers>` ten times a second, or
 //! far more often while workers are to be killed, and `done <numbers>` at its end.
 
 use std::io::{self, BufRead, Write};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use clap::ValueEnum;
+
+use crate::args::{KillPoint, name};
 use crate::gate::Gate;
 use crate::meter::{NUMBERS, Progress};
+use crate::trap::Trap;
 
 /// The line that starts everybody.
 pub(crate) const GO: &str = "go";
@@ -18,6 +23,9 @@ pub(crate) const ONE: &str = "one";
 /// The line that lets everybody in.
 pub(crate) const OPEN: &str = "open";
 
+/// The line that makes a worker stand still at the point where it is to be killed.
+pub(crate) const HALT: &str = "halt";
+
 /// What a worker tells the parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Message {
@@ -25,6 +33,8 @@ pub(crate) enum Message {
     Ready,
     /// What it has counted so far.
     Progress(Progress),
+    /// It stands still at the point where it is to be killed.
+    Halted(KillPoint),
     /// What it has counted in all.
     Done(Progress),
     /// It ended.
@@ -38,6 +48,9 @@ impl Message {
         let kind = words.next()?;
         if kind == "ready" {
             return Some(Self::Ready);
+        }
+        if kind == "halted" {
+            return KillPoint::from_str(words.next()?, false).ok().map(Self::Halted);
         }
         let mut numbers = [0; NUMBERS];
         for number in &mut numbers {
@@ -54,6 +67,7 @@ impl Message {
         let (kind, progress) = match self {
             Self::Ready => return "ready\n".to_owned(),
             Self::Gone => return "gone\n".to_owned(),
+            Self::Halted(point) => return format!("halted {}\n", name(point)),
             Self::Progress(progress) => ("progress", progress),
             Self::Done(progress) => ("done", progress),
         };
@@ -68,8 +82,8 @@ pub(crate) trait Link: Send {
     fn tell(&mut self, message: Message) -> io::Result<()>;
     /// Waits for the start.
     fn wait_for_go(&mut self) -> io::Result<()>;
-    /// Works the gate as the parent says.
-    fn work_gate(&mut self, gate: Arc<Gate>);
+    /// Works the gate and the trap as the parent says.
+    fn work_gate(&mut self, gate: Arc<Gate>, trap: Arc<Trap>);
 }
 
 /// Standard input and output.
@@ -89,10 +103,15 @@ impl Link for Pipes {
         if line.trim() == GO { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    fn work_gate(&mut self, gate: Arc<Gate>) {
+    fn work_gate(&mut self, gate: Arc<Gate>, trap: Arc<Trap>) {
         thread::spawn(move || {
-            let lines = io::stdin().lock().lines().map_while(Result::ok);
-            lines.take_while(|line| line == ONE).for_each(|_| gate.call_one());
+            for line in io::stdin().lock().lines().map_while(Result::ok) {
+                match line.as_str() {
+                    ONE => gate.call_one(),
+                    HALT => trap.set(),
+                    _ => break,
+                }
+            }
             // Also when the parent is gone: whoever waits must not wait for ever.
             gate.open();
         });
@@ -117,7 +136,7 @@ impl Link for Channels {
         self.go.recv().map_err(|_| io::ErrorKind::UnexpectedEof.into())
     }
 
-    fn work_gate(&mut self, gate: Arc<Gate>) {
+    fn work_gate(&mut self, gate: Arc<Gate>, _: Arc<Trap>) {
         // Nobody is killed in the parent's own process.
         gate.open();
     }

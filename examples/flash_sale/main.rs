@@ -45,6 +45,8 @@ mod sale;
 mod stores;
 mod table;
 mod terminal;
+mod trap;
+mod trapped_store;
 mod watch;
 mod worker;
 

@@ -124,6 +124,7 @@ fn sale(args: &SaleArgs) -> Result<Sale, Failure> {
         pay_ms: args.pay_ms,
         combining: !args.no_combining,
         kill_workers: args.kill_workers,
+        kill_at: args.kill_at,
         stall_s: args.stall_s,
         prepared_at_s: unix_time().as_micros().unsigned_abs() / 1_000_000,
         plan: args.plan.clone(),

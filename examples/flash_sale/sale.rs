@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use ticket_reservation::domain::{EventId, Policies};
 
-use crate::args::{ContentionKind, DemandKind, LockKind, LockPolicyKind, StoreKind};
+use crate::args::{ContentionKind, DemandKind, KillPoint, LockKind, LockPolicyKind, StoreKind};
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::hall::Hall;
@@ -42,6 +42,8 @@ pub(crate) struct Sale {
     pub(crate) pay_ms: u64,
     pub(crate) combining: bool,
     pub(crate) kill_workers: u32,
+    #[serde(default)]
+    pub(crate) kill_at: Option<KillPoint>,
     pub(crate) stall_s: u64,
     /// When it was made ready, in seconds since the Unix epoch.
     pub(crate) prepared_at_s: u64,

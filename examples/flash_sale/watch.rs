@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::args::name;
 use crate::course::CourseLog;
 use crate::crew::{Crew, State};
 use crate::display::{Display, grouped};
@@ -37,9 +38,10 @@ pub(crate) fn watch(sale: &Sale, mut crew: Crew, dir: &Path, course: &CourseLog)
     while !crew.is_through() {
         crew.listen(if killer.is_waiting() { LOOK_CLOSELY_EVERY } else { LOOK_EVERY });
         if let Some(kill) = killer.look(&mut crew, course)? {
-            let Kill { worker, answered } = kill;
+            let Kill { worker, answered, at } = kill;
             let answered = grouped(answered);
-            display.say(&format!("killed worker {worker} with a request in flight, after {answered} answers in all"));
+            let at = at.map_or_else(|| "with a request in flight".to_owned(), |point| format!("at {}", name(point)));
+            display.say(&format!("killed worker {worker} {at}, after {answered} answers in all"));
             kills.push(kill);
             if !killer.is_waiting() {
                 crew.open();
@@ -77,7 +79,7 @@ impl Sold {
     /// Kills that came too early or too late: when they were made, how many requests there would be was an estimate.
     pub(crate) fn untimely(&self, requests: u64) -> Vec<String> {
         let mut lines = Vec::new();
-        for Kill { worker, answered } in &self.kills {
+        for Kill { worker, answered, .. } in &self.kills {
             let share = *answered as f64 / requests.max(1) as f64;
             if !SHARES.contains(&share) {
                 let (from, to) = (100.0 * SHARES.start(), 100.0 * SHARES.end());

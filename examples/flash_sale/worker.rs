@@ -23,6 +23,8 @@ use crate::meter::Meter;
 use crate::runtime::TokioRuntime;
 use crate::sale::Orders;
 use crate::stores;
+use crate::trap::{Trap, TrappedMeter};
+use crate::trapped_store::TrappedStore;
 
 /// How long a lock lasts when its holder is killed: far longer than any batch, far shorter than anybody waits.
 const LOCK_TTL: Duration = Duration::from_secs(2);
@@ -42,7 +44,8 @@ pub(crate) fn run(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &m
 
 async fn serve(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut dyn Link) -> Result<(), Failure> {
     let sale = &orders.sale;
-    let desk = Arc::new(open_desk(orders, shared).await?);
+    let trap = Arc::new(Trap::new(sale.kill_at));
+    let desk = Arc::new(open_desk(orders, shared, &trap).await?);
     let parent_is_gone = |error: io::Error| Failure::caused("the parent process does not answer", &error);
     link.tell(Message::Ready).map_err(parent_is_gone)?;
     link.wait_for_go().map_err(parent_is_gone)?;
@@ -52,7 +55,7 @@ async fn serve(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut 
         tokio::spawn(sweep(desk.service.clone()));
     }
     let gate = Arc::new(Gate::of(sale));
-    link.work_gate(Arc::clone(&gate));
+    link.work_gate(Arc::clone(&gate), trap);
     let mut buyers = let_buyers_in(&desk, &gate, orders);
     // A parent that waits for the moment to kill somebody looks more often.
     let mut tick = tokio::time::interval(Duration::from_millis(if sale.kill_workers > 0 { 2 } else { 100 }));
@@ -95,7 +98,7 @@ fn let_buyers_in(desk: &Arc<Desk>, gate: &Arc<Gate>, orders: &Orders) -> JoinSet
     buyers
 }
 
-async fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Result<Desk, Failure> {
+async fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>, trap: &Arc<Trap>) -> Result<Desk, Failure> {
     let Orders { worker, dir, sale, .. } = orders;
     let repository = match shared {
         Some(repository) => repository,
@@ -104,7 +107,7 @@ async fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Resu
     let meter = Arc::new(Meter::default());
     let path = log::path(dir, *worker);
     Ok(Desk {
-        service: service(orders, repository, Arc::clone(&meter))?,
+        service: service(orders, repository, TrappedMeter { meter: Arc::clone(&meter), trap: Arc::clone(trap) })?,
         event: sale.event()?,
         demand: Demand::new(&sale.hall, sale.demand).map_err(|error| Failure::caused("the plan", &error))?,
         log: Log::create(&path).map_err(|error| Failure::caused(format!("the log {}", path.display()), &error))?,
@@ -116,7 +119,11 @@ async fn open_desk(orders: &Orders, shared: Option<Arc<dyn Repository>>) -> Resu
     })
 }
 
-fn service(orders: &Orders, repository: Arc<dyn Repository>, meter: Arc<Meter>) -> Result<BookingService, Failure> {
+fn service(
+    orders: &Orders,
+    repository: Arc<dyn Repository>,
+    observer: TrappedMeter,
+) -> Result<BookingService, Failure> {
     let Orders { dir, redis, sale, .. } = orders;
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::new(Handle::current()));
     let mut limits = Limits::default().lock_ttl(LOCK_TTL);
@@ -124,6 +131,10 @@ fn service(orders: &Orders, repository: Arc<dyn Repository>, meter: Arc<Meter>) 
         limits = limits.batch_max(1);
     }
     let lock = locks::open(sale, dir, redis, &runtime)?;
+    let repository: Arc<dyn Repository> = match sale.kill_at {
+        Some(_) => Arc::new(TrappedStore::new(repository, Arc::clone(&observer.trap))),
+        None => repository,
+    };
     let mut builder = BookingService::builder(repository, runtime)
         .policies(sale.policies())
         .contention(match sale.contention {
@@ -131,7 +142,7 @@ fn service(orders: &Orders, repository: Arc<dyn Repository>, meter: Arc<Meter>) 
             ContentionKind::Wait => Contention::Wait(Duration::from_millis(sale.wait_ms)),
         })
         .limits(limits)
-        .observer(meter);
+        .observer(Arc::new(observer));
     if let Some(lock) = lock {
         builder = builder.lock(lock).lock_policy(match sale.lock_policy {
             LockPolicyKind::Never => LockPolicy::Never,

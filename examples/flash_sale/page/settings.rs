@@ -35,6 +35,10 @@ pub(super) fn card(page: &Page<'_>) -> String {
         ContentionKind::Wait => format!("wait up to {} ms", grouped(sale.wait_ms)),
         ContentionKind::Reject => "reject".to_owned(),
     };
+    let kills = match sale.kill_at {
+        Some(point) => format!("{}, {}", sale.kill_workers, name(point)),
+        None => sale.kill_workers.to_string(),
+    };
     let settings = [
         ("Demand", name(sale.demand)),
         ("Store", name(sale.store)),
@@ -43,7 +47,7 @@ pub(super) fn card(page: &Page<'_>) -> String {
         ("Combining", if sale.combining { "on" } else { "off" }.to_owned()),
         ("At once, per process", grouped(sale.concurrency.into())),
         ("Paying takes", format!("{} ms on average", grouped(sale.pay_ms))),
-        ("Workers to kill", sale.kill_workers.to_string()),
+        ("Workers to kill", kills),
         ("Seed", sale.seed.to_string()),
     ];
     let items: String =
@@ -95,6 +99,7 @@ fn command(sale: &Sale) -> Vec<String> {
     add(sale.wait_ms != usual.wait_ms, "wait-ms", sale.wait_ms.to_string());
     add(sale.pay_ms != usual.pay_ms, "pay-ms", sale.pay_ms.to_string());
     add(sale.kill_workers != usual.kill_workers, "kill-workers", sale.kill_workers.to_string());
+    add(sale.kill_at.is_some(), "kill-at", sale.kill_at.map(name).unwrap_or_default());
     add(true, "seed", sale.seed.to_string());
     if !sale.combining {
         parts.push("--no-combining".to_owned());

@@ -23,8 +23,7 @@ impl ConnectionString {
     pub(super) fn parse(text: &str) -> Result<Self, MssqlError> {
         let refuse = |why: String| Err(MssqlError::Config { why });
         let mut said = Self::default();
-        for pair in pairs(text)? {
-            let (key, value) = pair;
+        for (number, (key, value)) in (1..).zip(pairs(text)?) {
             // Spaces in keys and their case mean nothing.
             let name: String = key.chars().filter(|it| !it.is_whitespace()).collect::<String>().to_lowercase();
             match name.as_str() {
@@ -51,7 +50,8 @@ impl ConnectionString {
                 }
                 // The builder says how long things take, and nobody asks a repository for its password.
                 "connectiontimeout" | "connecttimeout" | "timeout" | "persistsecurityinfo" => {}
-                _ => return refuse(format!("{} is not known", key.trim())),
+                // It may be the rest of a password that should stand in quotes.
+                _ => return refuse(format!("its key number {number} is not known")),
             }
         }
         Ok(said)
