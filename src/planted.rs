@@ -99,6 +99,8 @@ bugs! {
     MinorityQuorum = "minority_quorum" breaks LockExcludes,
     /// A lock is used for longer than its nodes keep it.
     LeasePastDeadline = "lease_past_deadline" breaks LockExcludes,
+    /// A lock is not extended while it is held.
+    KeepAliveStops = "keep_alive_stops" breaks LeasesKept,
 }
 
 /// The one that is planted: its number from 1, or 0.

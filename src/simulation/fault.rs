@@ -113,6 +113,31 @@ impl Fault {
                 | Self::NodeClockAhead
         )
     }
+
+    /// Whether it happens to the store, its calls or a time of day alone, of which no lock knows.
+    pub(super) fn leaves_locks_alone(self) -> bool {
+        matches!(
+            self,
+            Self::ProcessClockDrifts
+                | Self::ProcessClockAhead
+                | Self::ProcessClockBack
+                | Self::NodeClockDrifts
+                | Self::LockGrantsAll
+                | Self::StoreSlow
+                | Self::StoreRefused
+                | Self::StoreUnknownDone
+                | Self::StoreUnknownNotDone
+                | Self::StoreUnknownDoneLate
+                | Self::LostInLoad
+                | Self::LostBeforeCommit
+                | Self::LostInCommit
+                | Self::LostAfterCommit
+                | Self::StoreClockAhead
+                | Self::StoreClockBack
+                | Self::CallDropped
+                | Self::SweepersRaced
+        )
+    }
 }
 
 const COUNT: usize = Fault::ALL.len();

@@ -57,6 +57,8 @@ invariants! {
     CallsEnd = "calls_end",
     /// Two never hold a lock at the same time, by their own clocks, as long as nodes do what Redlock asks of them.
     LockExcludes = "lock_excludes",
+    /// As long as nothing goes wrong near it, a lock that is kept alive is not lost.
+    LeasesKept = "leases_kept",
     /// When nothing goes wrong any more, every lock is free after its TTL.
     LocksEnd = "locks_end",
     /// Nothing panics.

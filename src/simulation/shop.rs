@@ -1,6 +1,6 @@
 //! The processes that sell, and what comes of a call of one of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::store::{StoreClient, StoreServer};
 use crate::adapters::redlock::Redlock;
 use crate::booking::{BookingService, Drained, Limits};
 use crate::domain::{Command, Policies};
-use crate::ports::{Lock, Runtime};
+use crate::ports::{Lock, Observation, Observer, Runtime};
 
 /// How often a process settles expired holds, and how many of them.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -56,7 +56,20 @@ pub(super) struct Shop {
     pub(super) history: History,
     /// How many processes settle expired holds at this moment.
     sweeping: Arc<Mutex<usize>>,
+    leases_lost: Arc<LeasesLost>,
     is_healed: AtomicBool,
+}
+
+/// How many locks ended before their work did.
+#[derive(Debug, Default)]
+struct LeasesLost(AtomicU64);
+
+impl Observer for LeasesLost {
+    fn observe(&self, observation: &Observation<'_>) {
+        if let Observation::LeaseLost { .. } = observation {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a customer hears.
@@ -103,8 +116,8 @@ impl Shop {
         };
         let sellers = (0..settings.processes).map(seller).collect();
         let history = History::new(&executor);
-        let (sweeping, is_healed) = (Arc::default(), AtomicBool::new(false));
-        Arc::new(Self { executor, settings, trouble, store, nodes, sellers, history, sweeping, is_healed })
+        let (sweeping, leases_lost, is_healed) = (Arc::default(), Arc::default(), AtomicBool::new(false));
+        Arc::new(Self { executor, settings, trouble, store, nodes, sellers, history, sweeping, leases_lost, is_healed })
     }
 
     /// A process starts.
@@ -159,6 +172,7 @@ impl Shop {
         let repository = Arc::new(StoreClient::new(&self.store, clock));
         let builder = BookingService::builder(repository, runtime.clone()).policies(policies).limits(limits);
         let builder = builder.contention(settings.contention).lock_outage(settings.lock_outage);
+        let builder = builder.observer(self.leases_lost.clone());
         let lock: Option<Arc<dyn Lock>> = match settings.lock {
             LockKind::None => None,
             LockKind::GrantsAll => Some(Arc::new(GrantsAll::new(runtime.clone(), Arc::clone(&self.trouble)))),
@@ -173,6 +187,11 @@ impl Shop {
             Some(lock) => builder.lock(lock).lock_policy(settings.lock_policy),
         };
         builder.build().expect("settings within their bounds")
+    }
+
+    /// How many locks ended before their work did, as the services tell.
+    pub(super) fn leases_lost(&self) -> u64 {
+        self.leases_lost.0.load(Ordering::Relaxed)
     }
 
     /// A process ends at once.

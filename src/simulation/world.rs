@@ -1,7 +1,7 @@
 //! One world from its beginning to its end.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::fault::{Fault, Fired, Trouble};
 use super::hall;
 use super::history::{Call, Reply};
 use super::invariant::{Invariant, Violation};
-use super::lock_world;
+use super::lock_world::{self, Lived};
 use super::nemesis::harm;
 use super::settings::{LockKind, Settings};
 use super::shop::{HOLD_MAX, Heard, Shop};
@@ -64,14 +64,14 @@ pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
 
 fn locks(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
     let trouble = Arc::new(Trouble::new(dice.another(), |fault| lock_world::FAULTS.contains(&fault)));
-    let (findings, requests) = (Arc::<Mutex<Findings>>::default(), Arc::<AtomicU64>::default());
+    let (findings, lived) = (Arc::<Mutex<Findings>>::default(), Arc::<Mutex<Lived>>::default());
     let lives =
-        lock_world::live(executor.clone(), Arc::clone(&trouble), dice, Arc::clone(&findings), Arc::clone(&requests));
+        lock_world::live(executor.clone(), Arc::clone(&trouble), dice, Arc::clone(&findings), Arc::clone(&lived));
     let ended = executor.run(lives);
     let findings = all_findings(executor, ended, &findings);
-    let requests = requests.load(Ordering::Relaxed);
+    let Lived { calls: requests, digest } = *locked(&lived);
     let (virtual_time, faults) = (executor.elapsed(), trouble.fired());
-    let digest = digest::fnv(&format!("{virtual_time:?} {requests} {faults:?}"), digest::OF_NOTHING);
+    let digest = digest::fnv(&format!("{virtual_time:?} {requests} {faults:?}"), digest);
     WorldReport { seed, virtual_time, requests, bookings: 0, faults, violations: findings.0, digest }
 }
 
@@ -95,7 +95,9 @@ fn all_findings(executor: &Executor, ended: Result<(), Halt>, findings: &Mutex<F
 fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
     let settings = Settings::of(&mut dice);
     let with_nodes = matches!(settings.lock, LockKind::Redlock(_));
-    let possible = |fault: Fault| with_nodes || !fault.needs_nodes();
+    let are_locks_left_alone = dice.per_mille(100);
+    let possible =
+        |fault: Fault| (with_nodes || !fault.needs_nodes()) && (!are_locks_left_alone || fault.leaves_locks_alone());
     let trouble = Arc::new(Trouble::new(dice.another(), possible));
     executor.tell(|| format!("{settings:?}"));
     let store_clock = MachineClock::new(executor, 0);
@@ -179,6 +181,11 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
         }
     }
     shop.executor.sleep(SOON).await;
+    let (fired, lost) = (shop.trouble.fired(), shop.leases_lost());
+    let is_lock_struck = fired.iter().any(|(fault, count)| count > 0 && !fault.leaves_locks_alone());
+    if lost > 0 && !is_lock_struck {
+        found(Invariant::LeasesKept, format!("nothing has happened to any lock, and {lost} were lost"));
+    }
     for node in &shop.nodes {
         let keys = node.keys();
         if !keys.is_empty() {
