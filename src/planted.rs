@@ -101,6 +101,12 @@ bugs! {
     LeasePastDeadline = "lease_past_deadline" breaks LockExcludes,
     /// A lock is not extended while it is held.
     KeepAliveStops = "keep_alive_stops" breaks LeasesKept,
+    /// A node that misses a release is not told later.
+    OwedReleasesForgotten = "owed_releases_forgotten" breaks LocksGivenBack,
+    /// What some nodes have granted of a lock that was not won is not given back.
+    LosersKeep = "losers_keep" breaks LocksGivenBack,
+    /// A node that has forgotten everything counts at once.
+    NoQuarantine = "no_quarantine" breaks LockExcludes,
 }
 
 /// The one that is planted: its number from 1, or 0.

@@ -59,6 +59,9 @@ invariants! {
     LockExcludes = "lock_excludes",
     /// As long as nothing goes wrong near it, a lock that is kept alive is not lost.
     LeasesKept = "leases_kept",
+    /// When nothing goes wrong any more, a lock that was given back, or not won, is free at once on every node, and not only after
+    /// its TTL.
+    LocksGivenBack = "locks_given_back",
     /// When nothing goes wrong any more, every lock is free after its TTL.
     LocksEnd = "locks_end",
     /// Nothing panics.

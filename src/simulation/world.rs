@@ -63,10 +63,18 @@ pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
 }
 
 fn locks(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
-    let trouble = Arc::new(Trouble::new(dice.another(), |fault| lock_world::FAULTS.contains(&fault)));
+    let nodes_forget = dice.per_mille(300);
+    let possible = |fault| lock_world::FAULTS.contains(&fault) && (nodes_forget || fault != Fault::NodeForgot);
+    let trouble = Arc::new(Trouble::new(dice.another(), possible));
     let (findings, lived) = (Arc::<Mutex<Findings>>::default(), Arc::<Mutex<Lived>>::default());
-    let lives =
-        lock_world::live(executor.clone(), Arc::clone(&trouble), dice, Arc::clone(&findings), Arc::clone(&lived));
+    let lives = lock_world::live(
+        executor.clone(),
+        Arc::clone(&trouble),
+        dice,
+        nodes_forget,
+        Arc::clone(&findings),
+        Arc::clone(&lived),
+    );
     let ended = executor.run(lives);
     let findings = all_findings(executor, ended, &findings);
     let Lived { calls: requests, digest } = *locked(&lived);

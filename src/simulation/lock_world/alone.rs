@@ -57,7 +57,7 @@ impl Alone {
 
     /// Until it ends, at most.
     async fn use_it(&mut self, ttl: Duration) {
-        self.pause(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).min(super::TTL_MAX_MS)).await;
+        self.pause(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).min(super::SHORT_TTL_MAX_MS)).await;
     }
 
     async fn pause(&mut self, longest_ms: u64) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::dice::Dice;
 use super::super::executor::ProcessId;
 use super::super::fault::Fault;
-use super::{FAULTS, TTL_MAX_MS, World};
+use super::{FAULTS, SHORT_TTL_MAX_MS, World};
 
 /// Until the trouble is over.
 pub(super) async fn harm(world: Arc<World>, mut dice: Dice) {
@@ -23,16 +23,17 @@ pub(super) async fn harm(world: Arc<World>, mut dice: Dice) {
         world.executor.tell(|| format!("fault: {}, {process}, {node:?}", deed.name()));
         match deed {
             Fault::ProcessPaused => world.executor.stop(process, dice.millis(1, 100)),
-            Fault::ProcessPausedPastTtl => world.executor.stop(process, dice.millis(TTL_MAX_MS, 8_000)),
+            Fault::ProcessPausedPastTtl => world.executor.stop(process, dice.millis(SHORT_TTL_MAX_MS, 8_000)),
             Fault::ProcessCrashed | Fault::ProcessRestarted => {
                 world.executor.crash(process);
-                world.ledger().crashed(process);
+                world.ledger().crashed(process, world.executor.elapsed());
                 world.start(at, dice.another());
                 world.trouble.fire(Fault::ProcessRestarted);
                 world.trouble.fire(Fault::ProcessCrashed);
                 continue;
             }
             Fault::NodeCrashed => node.restart(true),
+            Fault::NodeForgot => node.restart(false),
             Fault::NodeFrozen => node.freeze(dice.millis(10, 5_000)),
             Fault::NodeCutOff | Fault::NodeUnreachable | Fault::NodeMute => {
                 node.cut_off(deed != Fault::NodeMute, deed != Fault::NodeUnreachable);

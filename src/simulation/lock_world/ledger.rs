@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use super::super::digest;
 use super::super::executor::ProcessId;
+use super::super::lock_node::Kept;
 use crate::ports::{Lease, LockKey};
+
+/// Within so long what nobody has any more is free on every node, when nothing goes wrong.
+const GRACE: Duration = Duration::from_millis(500);
+/// What a process sent that has crashed may arrive as long after it.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 
 /// Who says to have a lock: with a lease of its own, or with one of the guards of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,9 @@ pub(super) struct Claim {
 #[derive(Debug)]
 pub(super) struct Ledger {
     held: BTreeMap<LockKey, Claim>,
+    /// Every lease that was granted, and since when it is given back.
+    leases: BTreeMap<[u8; 16], Option<Duration>>,
+    last_crash: Option<Duration>,
     guards: u64,
     calls: u64,
     digest: u64,
@@ -39,7 +48,8 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new() -> Self {
-        Self { held: BTreeMap::new(), guards: 0, calls: 0, digest: digest::OF_NOTHING }
+        let (held, leases) = (BTreeMap::new(), BTreeMap::new());
+        Self { held, leases, last_crash: None, guards: 0, calls: 0, digest: digest::OF_NOTHING }
     }
 
     /// Somebody wants something of a lock.
@@ -78,8 +88,28 @@ impl Ledger {
         }
     }
 
+    pub(super) fn granted(&mut self, lease: &Lease) {
+        self.leases.insert(*lease.token().as_bytes(), None);
+    }
+
+    pub(super) fn gives_back(&mut self, lease: &Lease, now: Duration) {
+        self.leases.insert(*lease.token().as_bytes(), Some(now));
+    }
+
     /// Nobody uses what the process had any more.
-    pub(super) fn crashed(&mut self, process: ProcessId) {
+    pub(super) fn crashed(&mut self, process: ProcessId, now: Duration) {
         self.held.retain(|_, claim| claim.process != process);
+        self.last_crash = Some(now);
+    }
+
+    /// Whether nobody has any more, or never had, what a node keeps, and everybody who knows that could have told it.
+    pub(super) fn is_left_behind(&self, kept: &Kept, now: Duration) -> bool {
+        let is_a_crashed_ones = self.last_crash.is_some_and(|crash| kept.since <= crash + LAST_WORDS);
+        let free_since = match self.leases.get(kept.token.as_bytes()) {
+            Some(None) => return false,
+            Some(Some(given_back)) => kept.since.max(*given_back),
+            None => kept.since,
+        };
+        !is_a_crashed_ones && free_since + GRACE < now
     }
 }

@@ -23,12 +23,13 @@ use super::fault::{Fault, Trouble};
 use super::invariant::Invariant;
 use super::lock_node::LockNode;
 use super::process::ProcessRuntime;
-use crate::adapters::redlock::Redlock;
+use crate::adapters::redlock::{Quarantine, Redlock};
 use crate::locking::LockQueue;
 use crate::ports::{Attempt, Lock, LockKey, Runtime};
 
-/// What may go wrong while Redlock still promises that locks exclude: no node forgets, and clocks go at nearly the same pace.
-pub(super) const FAULTS: [Fault; 14] = [
+/// What may go wrong while Redlock still promises that locks exclude: clocks go at nearly the same pace, and no node forgets, or
+/// those that have do not count for as long as a lock may last.
+pub(super) const FAULTS: [Fault; 15] = [
     Fault::MessageDelayed,
     Fault::MessageLost,
     Fault::MessageDuplicated,
@@ -43,16 +44,21 @@ pub(super) const FAULTS: [Fault; 14] = [
     Fault::NodeCutOff,
     Fault::NodeUnreachable,
     Fault::NodeMute,
+    Fault::NodeForgot,
 ];
 
 /// How far clocks are off, at most: well within what the engine allows for.
 const DRIFT_PPM_MAX: u64 = 3_000;
-const TTL_MAX_MS: u64 = 2_000;
+const SHORT_TTL_MAX_MS: u64 = 2_000;
+/// Long enough to see that what nobody has any more is given back, and does not merely end.
+const LONG_TTL_MS: (u64, u64) = (45_000, 60_000);
 const SOON: Duration = Duration::from_secs(60);
 /// When it is so long ago that something went wrong, connections are made anew, and what was not to be sent has been.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// For so long they go on after that.
 const QUIET: Duration = Duration::from_secs(30);
+/// How often all nodes are looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 const KEYS: usize = 2;
 
 fn key(number: usize) -> LockKey {
@@ -65,6 +71,10 @@ struct World {
     trouble: Arc<Trouble>,
     nodes: Vec<LockNode>,
     processes: Vec<(ProcessId, MachineClock)>,
+    /// From the shortest to the longest, in milliseconds.
+    ttls: (u64, u64),
+    /// Nodes forget, and those that have do not count for a while.
+    quarantine: Quarantine,
     /// How many of a thousand wait in line.
     share_in_line: u64,
     /// Each process's, of its present life.
@@ -92,18 +102,20 @@ pub(super) async fn live(
     executor: Executor,
     trouble: Arc<Trouble>,
     mut dice: Dice,
+    nodes_forget: bool,
     findings: Arc<Mutex<Findings>>,
     lived: Arc<Mutex<Lived>>,
 ) {
     let length = Duration::from_secs(dice.between(100, 600));
-    let world = World::new(executor.clone(), trouble, findings, &mut dice);
+    let world = World::new(executor.clone(), trouble, nodes_forget, findings, &mut dice);
     (0..world.processes.len()).for_each(|process| world.start(process, dice.another()));
     executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(harm(Arc::clone(&world), dice.another())));
     executor.sleep(length).await;
 
     executor.tell(|| "nothing goes wrong any more".to_owned());
     world.heal();
-    executor.sleep(RECOVERY + QUIET).await;
+    executor.sleep(world.recovery()).await;
+    world.look_for_what_is_left_behind(QUIET).await;
     world.is_closing.store(true, Ordering::Relaxed);
     executor.sleep(SOON).await;
     world.everybody_has_ended().await;
@@ -113,7 +125,13 @@ pub(super) async fn live(
 }
 
 impl World {
-    fn new(executor: Executor, trouble: Arc<Trouble>, findings: Arc<Mutex<Findings>>, dice: &mut Dice) -> Arc<Self> {
+    fn new(
+        executor: Executor,
+        trouble: Arc<Trouble>,
+        nodes_forget: bool,
+        findings: Arc<Mutex<Findings>>,
+        dice: &mut Dice,
+    ) -> Arc<Self> {
         let drift = |dice: &mut Dice, fault| {
             if !trouble.has(fault) {
                 return MachineClock::new(&executor, 0);
@@ -129,6 +147,9 @@ impl World {
         let processes = (0..dice.between(2, 4)).map(|_| (executor.process(), drift(dice, Fault::ProcessClockDrifts)));
         let processes: Vec<_> = processes.collect();
         let queues = Mutex::new(vec![None; processes.len()]);
+        let short = (100, SHORT_TTL_MAX_MS);
+        let ttls = *dice.one_of(&[short, short, LONG_TTL_MS]);
+        let quarantine = if nodes_forget { Quarantine::For(Duration::from_millis(ttls.1)) } else { Quarantine::Off };
         let share_in_line = *dice.one_of(&[0, 500, 1_000]);
         let (ledger, working) = (Mutex::new(Ledger::new()), AtomicUsize::new(0));
         let (healed, is_closing) = (Mutex::new(None), AtomicBool::new(false));
@@ -137,6 +158,8 @@ impl World {
             trouble,
             nodes,
             processes,
+            ttls,
+            quarantine,
             share_in_line,
             queues,
             ledger,
@@ -156,11 +179,11 @@ impl World {
     }
 
     fn any_ttl(&self, dice: &mut Dice) -> Duration {
-        dice.millis(100, TTL_MAX_MS)
+        dice.millis(self.ttls.0, self.ttls.1)
     }
 
     fn lock(self: &Arc<Self>, process: ProcessId, runtime: &Arc<ProcessRuntime>) -> NotedLock {
-        let redlock = Redlock::builder(runtime.clone()).key_prefix("");
+        let redlock = Redlock::builder(runtime.clone()).key_prefix("").quarantine(self.quarantine);
         let redlock = self.nodes.iter().fold(redlock, |redlock, node| redlock.server(Arc::new(node.clone())));
         let lock = redlock.build().expect("nodes with names of their own");
         NotedLock { world: Arc::clone(self), process, lock }
@@ -209,9 +232,35 @@ impl World {
     fn is_quiet_since(&self, then: Duration) -> bool {
         let drifts = |fault: &&Fault| matches!(fault, Fault::ProcessClockDrifts | Fault::NodeClockDrifts);
         match *locked(&self.healed) {
-            Some(healed) if then >= healed + RECOVERY => true,
+            Some(healed) if then >= healed + self.recovery() => true,
             Some(_) => false,
             None => !FAULTS.iter().filter(|fault| !drifts(fault)).any(|fault| self.trouble.has(*fault)),
+        }
+    }
+
+    /// How long after the last trouble everything is as it should be.
+    fn recovery(&self) -> Duration {
+        match self.quarantine {
+            Quarantine::For(max_ttl) => RECOVERY + max_ttl,
+            Quarantine::Off => RECOVERY,
+        }
+    }
+
+    /// While everybody goes on, no node keeps for somebody what they do not have.
+    async fn look_for_what_is_left_behind(&self, for_so_long: Duration) {
+        let until = self.executor.elapsed() + for_so_long;
+        while self.executor.elapsed() < until {
+            self.executor.sleep(LOOK_EVERY).await;
+            let now = self.executor.elapsed();
+            for node in &self.nodes {
+                for kept in node.keys() {
+                    if self.ledger().is_left_behind(&kept, now) {
+                        self.found(Invariant::LocksGivenBack, || {
+                            format!("at {now:?} {node:?} keeps {kept:?}, which nobody has")
+                        });
+                    }
+                }
+            }
         }
     }
 
@@ -241,7 +290,7 @@ impl World {
         let runtime = ProcessRuntime::new(&self.executor, process, clock, dice.another());
         let lock = self.lock(process, &runtime);
         for number in 0..KEYS {
-            let ttl = Duration::from_millis(TTL_MAX_MS);
+            let ttl = Duration::from_millis(self.ttls.1);
             match lock.acquire_all(&[key(number)], ttl).await {
                 Ok(Attempt::Granted(leases)) => drop(lock.release(leases).await),
                 other => self.found(Invariant::LocksEnd, || format!("{} is not to be had: {other:?}", key(number))),

@@ -47,7 +47,10 @@ impl Lock for NotedLock {
     async fn acquire_all(&self, keys: &[LockKey], ttl: Duration) -> Result<Attempt<Vec<Lease>>, LockError> {
         let answer = self.lock.acquire_all(keys, ttl).await;
         match &answer {
-            Ok(Attempt::Granted(leases)) => self.note("has", leases.iter().map(|lease| self.words(lease))),
+            Ok(Attempt::Granted(leases)) => {
+                leases.iter().for_each(|lease| self.world.ledger().granted(lease));
+                self.note("has", leases.iter().map(|lease| self.words(lease)));
+            }
             Ok(Attempt::Contended { retry_after }) => {
                 let asked = keys.iter().map(ToString::to_string);
                 self.note("waits", asked.chain([format!("{retry_after:?}")]));
@@ -61,6 +64,11 @@ impl Lock for NotedLock {
         let answer = self.lock.acquire_each(keys, ttl).await;
         match &answer {
             Ok(attempts) => {
+                for attempt in attempts {
+                    if let Attempt::Granted(lease) = attempt {
+                        self.world.ledger().granted(lease);
+                    }
+                }
                 self.note("asks", keys.iter().zip(attempts).map(|(key, attempt)| self.attempted(key, attempt)));
             }
             Err(error) => self.note("fails", keys.iter().map(|key| format!("{key} {error}"))),
@@ -75,6 +83,8 @@ impl Lock for NotedLock {
     }
 
     async fn release(&self, leases: Vec<Lease>) -> Result<Vec<Released>, LockError> {
+        let now = self.world.executor.elapsed();
+        leases.iter().for_each(|lease| self.world.ledger().gives_back(lease, now));
         self.note("gives back", leases.iter().map(|lease| self.words(lease)));
         let answer = self.lock.release(leases).await;
         self.note("gave back", [format!("{answer:?}")]);
