@@ -107,6 +107,12 @@ bugs! {
     LosersKeep = "losers_keep" breaks LocksGivenBack,
     /// A node that has forgotten everything counts at once.
     NoQuarantine = "no_quarantine" breaks LockExcludes,
+    /// Operations are purged, and nobody is told up to where.
+    PurgeWithoutHorizon = "purge_without_horizon" breaks DoneOnce,
+    /// An operation is carried out however old its id is.
+    OldIdsTaken = "old_ids_taken" breaks DoneOnce,
+    /// Who reads a change feed that is purged beyond where they are reads on behind the gap.
+    GapUntold = "gap_untold" breaks FeedTellsAll,
 }
 
 /// The one that is planted: its number from 1, or 0.

@@ -44,7 +44,9 @@ invariants! {
     AsAsked = "as_asked",
     /// What a commit only read is still so when it writes.
     ReadsHold = "reads_hold",
-    /// The same operation id has the same answer.
+    /// An operation is decided once at most, also when its record is forgotten since: then its id is refused.
+    DoneOnce = "done_once",
+    /// The same operation id has the same answer, as long as operations are remembered.
     SameAnswer = "same_answer",
     /// What a call did happened between its beginning and its answer, and what it was refused for was so then: every ticket and
     /// every pool is linearizable.

@@ -41,11 +41,13 @@ mod nemesis;
 #[cfg(planted_bugs)]
 mod planted_store;
 mod process;
+mod reader;
 mod report;
 mod settings;
 mod shop;
 mod skew;
 mod store;
+mod store_log;
 mod trace;
 mod world;
 

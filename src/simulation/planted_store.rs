@@ -4,7 +4,10 @@ use super::store::{StoreClient, at_once, forget_versions};
 use crate::adapters::memory::MemoryRepository;
 use crate::domain::{EventId, Lapsed, LapsedOf, OperationId, Record, RecordKey, Snapshot};
 use crate::planted::{Bug, is};
-use crate::ports::{Clock, Group, GroupOutcome, LoadRequest, Repository, StoreError, StoreErrorKind};
+use crate::ports::{
+    ChangesError, Clock, Group, GroupOutcome, LoadRequest, Repository, Sequence, StoreError, StoreErrorKind,
+};
+use futures_util::FutureExt;
 use std::time::Duration;
 
 /// What becomes of groups that are to be written.
@@ -108,6 +111,14 @@ pub(super) fn snapshot(mut snapshot: Snapshot, client: &StoreClient) -> Snapshot
 /// How long a process waits for its answer.
 pub(super) fn patience(gives_up: Duration) -> Duration {
     if is(Bug::NoCallTimeout) { Duration::MAX } else { gives_up }
+}
+
+/// From where a reader of the change feed goes on.
+pub(super) fn position(tables: &MemoryRepository, event: &EventId, after: Sequence) -> Sequence {
+    match tables.changes(event, after, 0).now_or_never() {
+        Some(Err(ChangesError::Truncated { purged_through })) if is(Bug::GapUntold) => purged_through,
+        _ => after,
+    }
 }
 
 pub(super) fn retention(retention: Duration) -> Duration {

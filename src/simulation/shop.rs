@@ -22,9 +22,8 @@ use crate::booking::{BookingService, Drained, Limits};
 use crate::domain::{Command, Policies};
 use crate::ports::{Lock, Observation, Observer, Runtime};
 
-/// How often a process settles expired holds, and how many of them.
+/// How often a process settles expired holds, and forgets what is old.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
-const SWEEP_MAX: usize = 16;
 /// The longest hold, extensions included.
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(30);
 
@@ -51,6 +50,7 @@ pub(super) struct Shop {
     pub(super) settings: Settings,
     pub(super) trouble: Arc<Trouble>,
     pub(super) store: Arc<StoreServer>,
+    pub(super) store_clock: MachineClock,
     pub(super) nodes: Vec<LockNode>,
     pub(super) sellers: Vec<Seller>,
     pub(super) history: History,
@@ -98,7 +98,7 @@ impl Shop {
             trouble.fire(fault);
             MachineClock::new(&executor, dice.between(0, 2 * max) as i64 - max as i64)
         };
-        let store = StoreServer::new(&executor, store_clock, Arc::clone(&trouble));
+        let store = StoreServer::new(&executor, store_clock.clone(), settings.retention, Arc::clone(&trouble));
         let nodes = match settings.lock {
             LockKind::Redlock(nodes) => nodes,
             LockKind::None | LockKind::GrantsAll => 0,
@@ -117,7 +117,19 @@ impl Shop {
         let sellers = (0..settings.processes).map(seller).collect();
         let history = History::new(&executor);
         let (sweeping, leases_lost, is_healed) = (Arc::default(), Arc::default(), AtomicBool::new(false));
-        Arc::new(Self { executor, settings, trouble, store, nodes, sellers, history, sweeping, leases_lost, is_healed })
+        Arc::new(Self {
+            executor,
+            settings,
+            trouble,
+            store,
+            store_clock,
+            nodes,
+            sellers,
+            history,
+            sweeping,
+            leases_lost,
+            is_healed,
+        })
     }
 
     /// A process starts.
@@ -156,7 +168,7 @@ impl Shop {
             self.trouble.fire(Fault::SweepersRaced);
         }
         if self.trouble.has(Fault::SweepersRaced) || others == 0 {
-            let _ = service.sweep(SWEEP_MAX).await;
+            let _ = service.sweep(self.settings.sweep_max).await;
         }
     }
 
@@ -166,6 +178,7 @@ impl Shop {
             hold_ttl: settings.hold_ttl,
             hold_ttl_max: HOLD_MAX,
             late_payment: settings.late_payment,
+            retention: settings.retention,
             ..Policies::default()
         };
         let limits = Limits::default().lock_ttl(LOCK_TTL).batch_max(settings.batch_max);
@@ -240,9 +253,10 @@ impl Shop {
         hears.await.map_or(Heard::Nothing, Heard::Reply)
     }
 
-    /// Nothing goes wrong any more, everybody runs, and nobody settles expired holds.
+    /// Nothing goes wrong any more, everybody runs, clocks agree, and nobody settles expired holds.
     pub(super) fn heal(self: &Arc<Self>) {
         self.trouble.heal();
+        self.sellers.iter().for_each(|seller| seller.clock.set_by(&self.store_clock));
         self.store.be_slow(Duration::ZERO);
         self.nodes.iter().for_each(|node| node.cut_off(false, false));
         for seller in self.sellers.iter().filter(|seller| !self.is_running(seller)) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 
 use super::check::{Findings, check};
@@ -20,6 +21,7 @@ use super::history::{Call, Reply};
 use super::invariant::{Invariant, Violation};
 use super::lock_world::{self, Lived};
 use super::nemesis::harm;
+use super::reader::Reader;
 use super::settings::{LockKind, Settings};
 use super::shop::{HOLD_MAX, Heard, Shop};
 use super::skew;
@@ -155,6 +157,10 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
     shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(nemesis));
     let pairs = skew::meet(Arc::clone(&shop), StoreClient::new(&shop.store, &store_clock), dice.another());
     shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(pairs));
+    let reader = Reader::new(Arc::clone(&shop), StoreClient::new(&shop.store, &store_clock), dice.another());
+    let (stops, reader_stops) = futures_channel::oneshot::channel();
+    let (reads, stop) = (reader.follow(Arc::clone(&is_closing)), |reader| drop(stops.send(reader)));
+    shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(reads.map(stop)));
     let customers = (0..shop.settings.customers).map(|number| {
         let (shop, dice, is_closing) = (Arc::clone(&shop), dice.another(), Arc::clone(&is_closing));
         let (home, went) = futures_channel::oneshot::channel();
@@ -182,6 +188,14 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
     sell_what_is_left(&shop, &mut office, &store_clock, &found).await;
     for pair in skew::both_won(&shop) {
         found(Invariant::ReadsHold, format!("of pair {pair} both have won, who read what the other writes"));
+    }
+    match select(reader_stops, shop.executor.sleep(GOES_HOME)).await {
+        Either::Left((Ok(reader), _)) => {
+            if let Some(wrong) = reader.is_wrong_about(SOON).await {
+                found(Invariant::FeedTellsAll, wrong);
+            }
+        }
+        _ => found(Invariant::CallsEnd, "who follows the feed waits for ever".to_owned()),
     }
     for seller in &shop.sellers {
         if !shop.close(seller).await {
@@ -231,6 +245,10 @@ async fn settle(shop: &Arc<Shop>, office: &mut Customer, found: &impl Fn(Invaria
             if matches!(heard, Heard::Reply(Reply::Done(_) | Reply::Refused(_))) {
                 break;
             }
+            // What may be forgotten nobody will ever know.
+            if matches!(heard, Heard::Reply(Reply::Unknown)) && operation.made_at() < shop.store.forgets_before() {
+                break;
+            }
             // Somebody may still have its locks.
             if shop.executor.elapsed() - began > SOON {
                 found(Invariant::CallsEnd, format!("{operation} is resolved with {heard:?}"));
@@ -257,6 +275,8 @@ async fn sell_what_is_left(
         // The store's clock may have jumped back, any number of times.
         shop.executor.sleep(last.since(store_clock.unix_time()) + Duration::from_millis(1)).await;
     }
+    // Operations are refused as too old that are made before what a clock that was ahead has forgotten.
+    shop.executor.sleep(shop.store.forgets_before().since(store_clock.unix_time()) + Duration::from_millis(1)).await;
     let mut left = Vec::new();
     for (id, _, ticket) in all_tickets(tables) {
         if !matches!(ticket.state, TicketState::Booked { .. } | TicketState::Blocked { .. }) {

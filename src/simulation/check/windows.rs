@@ -41,8 +41,8 @@ impl Courses {
                 *courses.deeds.entry((id, *at)).or_default() += 1;
             }
         }
-        let mut rest = evidence.changes.as_slice();
-        for (sequence, at) in &evidence.commits {
+        let mut rest = evidence.log.changes.as_slice();
+        for (sequence, at) in &evidence.log.commits {
             let commit;
             (commit, rest) = rest.split_at(rest.partition_point(|change| change.sequence <= *sequence));
             courses.add(*at, commit, evidence.late_payment);
@@ -109,7 +109,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
         match &call.ended {
             Some((ended, Reply::Done(receipt))) => done(call, *ended, receipt, &courses, findings),
             Some((ended, Reply::Refused(rejection))) => {
-                let is_true = evidence.store_clock_is_true;
+                let is_true = evidence.store_time.are_true();
                 refused(call, *ended, rejection, &courses, is_true, findings);
             }
             _ => {}
