@@ -111,6 +111,10 @@ bugs! {
     PurgeWithoutHorizon = "purge_without_horizon" breaks DoneOnce,
     /// An operation is carried out however old its id is.
     OldIdsTaken = "old_ids_taken" breaks DoneOnce,
+    /// Whose a reservation is is not looked at.
+    AnyonesReservation = "anyones_reservation" breaks AsAsked,
+    /// A load brings a reservation that is there as if it were not.
+    ReservationOverlooked = "reservation_overlooked" breaks Linearizable,
     /// Who reads a change feed that is purged beyond where they are reads on behind the gap.
     GapUntold = "gap_untold" breaks FeedTellsAll,
 }

@@ -11,7 +11,8 @@ use super::hall;
 use super::history::Reply;
 use super::shop::{Heard, Shop};
 use crate::domain::{
-    Action, Command, CustomerId, Hold, Lines, OperationId, Receipt, Rejection, ReservationId, Timestamp, Transfer,
+    Action, Command, CustomerId, EventId, Hold, Lines, OperationId, Receipt, Rejection, ReservationId, Timestamp,
+    Transfer,
 };
 use crate::ports::Clock;
 
@@ -35,6 +36,8 @@ impl Customer {
             self.shop.executor.sleep(pace).await;
             if self.dice.per_mille(20) {
                 self.block_a_seat().await;
+            } else if self.dice.per_mille(60) {
+                self.ask_oddly().await;
             } else {
                 self.purchase().await;
             }
@@ -44,6 +47,7 @@ impl Customer {
     async fn purchase(&mut self) {
         let reservation = self.new_reservation();
         let hold = self.hold(reservation);
+        self.shop.tell_of(reservation);
         if self.insist(Action::Hold(hold)).await.is_none() {
             return;
         }
@@ -140,7 +144,12 @@ impl Customer {
 
     /// Asks until there is an answer, or patience ends. Always under the same operation id.
     pub(super) async fn insist(&mut self, action: Action) -> Option<Receipt> {
-        let command = Command { event: hall::event(), operation: self.new_operation(), action };
+        self.insist_at(hall::event(), action).await
+    }
+
+    /// The same of whichever event.
+    pub(super) async fn insist_at(&mut self, event: EventId, action: Action) -> Option<Receipt> {
+        let command = Command { event, operation: self.new_operation(), action };
         let answer = self.ask_until_answered(&command).await;
         if self.shop.settings.forgets() && self.dice.per_mille(120) {
             self.come_back_later(command);

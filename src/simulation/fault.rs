@@ -81,7 +81,8 @@ faults! {
     StoreUnknownDoneLate = "store_unknown_done_late",
     /// The connection ends while something is read.
     LostInLoad = "connection_lost_in_load",
-    /// The connection ends before a commit is sent.
+    /// The connection ends before a commit is sent. To who asked it is the same as a refusal: a store's port tells both as a failure
+    /// in passing, after which nothing was changed.
     LostBeforeCommit = "connection_lost_before_commit",
     /// The connection ends while a commit is under way, which is done or not.
     LostInCommit = "connection_lost_in_commit",

@@ -38,6 +38,7 @@ mod invariant;
 mod lock_node;
 mod lock_world;
 mod nemesis;
+mod odd;
 #[cfg(planted_bugs)]
 mod planted_store;
 mod process;

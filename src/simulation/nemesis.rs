@@ -78,7 +78,11 @@ async fn act(
         (Fault::ProcessClockAhead, _) if dice.per_mille(100) => {
             // By days, until somebody sees it.
             it.clock.jump(DAYS_MICROS);
-            later(shop, dice.millis(100, 20_000), move |shop| shop.sellers[seller].clock.jump(-DAYS_MICROS));
+            later(shop, dice.millis(100, 20_000), move |shop| {
+                if !shop.is_healed() {
+                    shop.sellers[seller].clock.jump(-DAYS_MICROS);
+                }
+            });
         }
         (Fault::ProcessClockAhead, _) => it.clock.jump(jump),
         (Fault::ProcessClockBack, _) => it.clock.jump(-jump),

@@ -1,5 +1,6 @@
 //! The processes that sell, and what comes of a call of one of them.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,11 +20,12 @@ use super::settings::{LOCK_TTL, LockKind, Settings};
 use super::store::{StoreClient, StoreServer};
 use crate::adapters::redlock::Redlock;
 use crate::booking::{BookingService, Drained, Limits};
-use crate::domain::{Command, Policies};
+use crate::domain::{Command, Policies, ReservationId};
 use crate::ports::{Lock, Observation, Observer, Runtime};
 
 /// How often a process settles expired holds, and forgets what is old.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+const TALKED_OF_MAX: usize = 24;
 /// The longest hold, extensions included.
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(30);
 
@@ -57,6 +59,8 @@ pub(super) struct Shop {
     /// How many processes settle expired holds at this moment.
     sweeping: Arc<Mutex<usize>>,
     leases_lost: Arc<LeasesLost>,
+    /// The latest reservations that somebody asked for, of which others hear.
+    talked_of: Mutex<VecDeque<ReservationId>>,
     is_healed: AtomicBool,
 }
 
@@ -117,6 +121,7 @@ impl Shop {
         let sellers = (0..settings.processes).map(seller).collect();
         let history = History::new(&executor);
         let (sweeping, leases_lost, is_healed) = (Arc::default(), Arc::default(), AtomicBool::new(false));
+        let talked_of = Mutex::default();
         Arc::new(Self {
             executor,
             settings,
@@ -128,6 +133,7 @@ impl Shop {
             history,
             sweeping,
             leases_lost,
+            talked_of,
             is_healed,
         })
     }
@@ -202,9 +208,28 @@ impl Shop {
         builder.build().expect("settings within their bounds")
     }
 
+    /// Whether nothing goes wrong any more.
+    pub(super) fn is_healed(&self) -> bool {
+        self.is_healed.load(Ordering::Relaxed)
+    }
+
     /// How many locks ended before their work did, as the services tell.
     pub(super) fn leases_lost(&self) -> u64 {
         self.leases_lost.0.load(Ordering::Relaxed)
+    }
+
+    /// Others hear of it.
+    pub(super) fn tell_of(&self, reservation: ReservationId) {
+        let mut talked_of = locked(&self.talked_of);
+        talked_of.push_back(reservation);
+        let too_many = talked_of.len().saturating_sub(TALKED_OF_MAX);
+        talked_of.drain(..too_many);
+    }
+
+    /// One that somebody asked for.
+    pub(super) fn overheard(&self, dice: &mut Dice) -> Option<ReservationId> {
+        let talked_of = locked(&self.talked_of);
+        talked_of.get(dice.below(talked_of.len())).copied()
     }
 
     /// A process ends at once.

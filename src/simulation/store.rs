@@ -298,9 +298,11 @@ impl StoreClient {
 impl Repository for StoreClient {
     async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
         let request = request.clone();
+        #[cfg(planted_bugs)]
+        let asked = request.records.clone();
         let snapshot = self.read(move |tables| at_once(tables.load(&request))).await;
         #[cfg(planted_bugs)]
-        let snapshot = snapshot.map(|snapshot| super::planted_store::snapshot(snapshot, self));
+        let snapshot = snapshot.map(|snapshot| super::planted_store::snapshot(snapshot, self, &asked));
         snapshot
     }
 

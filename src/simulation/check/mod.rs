@@ -8,6 +8,7 @@ mod ages;
 mod answers;
 mod deeds;
 mod feed;
+mod grounds;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
