@@ -58,7 +58,7 @@ impl Reader {
     }
 
     /// What the reader believes that is not so, when nothing happens any more.
-    pub(super) async fn is_wrong_about(mut self, soon: Duration) -> Option<String> {
+    pub(super) async fn believes_wrongly(mut self, soon: Duration) -> Option<String> {
         let began = self.shop.executor.elapsed();
         while !self.read_on().await {
             if self.shop.executor.elapsed() - began > soon {

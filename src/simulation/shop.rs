@@ -185,7 +185,6 @@ impl Shop {
             hold_ttl_max: HOLD_MAX,
             late_payment: settings.late_payment,
             retention: settings.retention,
-            ..Policies::default()
         };
         let limits = Limits::default().lock_ttl(LOCK_TTL).batch_max(settings.batch_max);
         let repository = Arc::new(StoreClient::new(&self.store, clock));

@@ -191,7 +191,7 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
     }
     match select(reader_stops, shop.executor.sleep(GOES_HOME)).await {
         Either::Left((Ok(reader), _)) => {
-            if let Some(wrong) = reader.is_wrong_about(SOON).await {
+            if let Some(wrong) = reader.believes_wrongly(SOON).await {
                 found(Invariant::FeedTellsAll, wrong);
             }
         }
