@@ -99,6 +99,24 @@ bugs! {
     MinorityQuorum = "minority_quorum" breaks LockExcludes,
     /// A lock is used for longer than its nodes keep it.
     LeasePastDeadline = "lease_past_deadline" breaks LockExcludes,
+    /// A lock is not extended while it is held.
+    KeepAliveStops = "keep_alive_stops" breaks LeasesKept,
+    /// A node that misses a release is not told later.
+    OwedReleasesForgotten = "owed_releases_forgotten" breaks LocksGivenBack,
+    /// What some nodes have granted of a lock that was not won is not given back.
+    LosersKeep = "losers_keep" breaks LocksGivenBack,
+    /// A node that has forgotten everything counts at once.
+    NoQuarantine = "no_quarantine" breaks LockExcludes,
+    /// Operations are purged, and nobody is told up to where.
+    PurgeWithoutHorizon = "purge_without_horizon" breaks DoneOnce,
+    /// An operation is carried out however old its id is.
+    OldIdsTaken = "old_ids_taken" breaks DoneOnce,
+    /// Whose a reservation is is not looked at.
+    AnyonesReservation = "anyones_reservation" breaks AsAsked,
+    /// A load brings a reservation that is there as if it were not.
+    ReservationOverlooked = "reservation_overlooked" breaks Linearizable,
+    /// Who reads a change feed that is purged beyond where they are reads on behind the gap.
+    GapUntold = "gap_untold" breaks FeedTellsAll,
 }
 
 /// The one that is planted: its number from 1, or 0.

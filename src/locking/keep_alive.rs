@@ -41,6 +41,10 @@ async fn upkeep(lock: &dyn Lock, leases: &LeaseSet, ttl: Duration, runtime: &dyn
 }
 
 async fn extend_all(lock: &dyn Lock, leases: &LeaseSet, ttl: Duration, observer: &dyn Observer) {
+    #[cfg(planted_bugs)]
+    if crate::planted::is(crate::planted::Bug::KeepAliveStops) {
+        return;
+    }
     let mut extending = leases.leases();
     match lock.extend(&mut extending, ttl).await {
         Ok(answers) => {

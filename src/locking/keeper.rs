@@ -99,6 +99,10 @@ fn look(core: &Core, now: Instant, extend_from: Instant) -> Rounds {
 /// Extends leases in one call. No answer is waited for as long as other leases need to become due, or beyond the first
 /// deadline.
 async fn extend(core: &Arc<Core>, due: &[Arc<Held>]) {
+    #[cfg(planted_bugs)]
+    if crate::planted::is(crate::planted::Bug::KeepAliveStops) {
+        return;
+    }
     let (ttl, now) = (core.config.ttl, core.runtime.now());
     let mut leases: Vec<_> = due.iter().map(|held| held.lease()).collect();
     let time = due.iter().map(|held| held.validity(now)).fold(ttl / 3, Duration::min);

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock::time_of_day;
 use super::dice::Dice;
+use super::executor::ProcessId;
 use super::fault::Fault;
 use super::hall;
 use super::history::Reply;
 use super::shop::{Heard, Shop};
 use crate::domain::{
-    Action, Command, CustomerId, Hold, Lines, OperationId, Receipt, Rejection, ReservationId, Timestamp, Transfer,
+    Action, Command, CustomerId, EventId, Hold, Lines, OperationId, Receipt, Rejection, ReservationId, Timestamp,
+    Transfer,
 };
+use crate::ports::Clock;
 
 /// How often someone asks again who does not know.
 const TRIES_MAX: usize = 8;
@@ -33,6 +36,8 @@ impl Customer {
             self.shop.executor.sleep(pace).await;
             if self.dice.per_mille(20) {
                 self.block_a_seat().await;
+            } else if self.dice.per_mille(60) {
+                self.ask_oddly().await;
             } else {
                 self.purchase().await;
             }
@@ -42,6 +47,7 @@ impl Customer {
     async fn purchase(&mut self) {
         let reservation = self.new_reservation();
         let hold = self.hold(reservation);
+        self.shop.tell_of(reservation);
         if self.insist(Action::Hold(hold)).await.is_none() {
             return;
         }
@@ -138,16 +144,51 @@ impl Customer {
 
     /// Asks until there is an answer, or patience ends. Always under the same operation id.
     pub(super) async fn insist(&mut self, action: Action) -> Option<Receipt> {
-        let operation = OperationId::from_parts(self.now(), self.ten_bytes());
-        let command = Command { event: hall::event(), operation, action };
+        self.insist_at(hall::event(), action).await
+    }
+
+    /// The same of whichever event.
+    pub(super) async fn insist_at(&mut self, event: EventId, action: Action) -> Option<Receipt> {
+        let command = Command { event, operation: self.new_operation(), action };
+        let answer = self.ask_until_answered(&command).await;
+        if self.shop.settings.forgets() && self.dice.per_mille(120) {
+            self.come_back_later(command);
+        }
+        answer
+    }
+
+    /// Somebody asks once more, when the operation may be forgotten.
+    fn come_back_later(&mut self, command: Command) {
+        let retention = u64::try_from(self.shop.settings.retention.as_millis()).unwrap_or(u64::MAX);
+        let later = self.dice.millis(retention / 3, retention * 3 / 2);
+        let (shop, is_closing) = (Arc::clone(&self.shop), Arc::clone(&self.is_closing));
+        let mut again = Self { shop, is_closing, dice: self.dice.another(), name: self.name.clone() };
+        let resolves = self.dice.per_mille(500);
+        let comes_back = async move {
+            again.shop.executor.sleep(later).await;
+            if !again.is_closing.load(Ordering::Relaxed) {
+                again.ask(&command, resolves).await;
+            }
+        };
+        self.shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(comes_back));
+    }
+
+    /// By the clock of the process that is asked for it.
+    fn new_operation(&mut self) -> OperationId {
+        let seller = self.dice.below(self.shop.sellers.len());
+        let made_at = self.shop.sellers[seller].clock.unix_time();
+        OperationId::from_parts(made_at, self.ten_bytes())
+    }
+
+    async fn ask_until_answered(&mut self, command: &Command) -> Option<Receipt> {
         let mut is_unknown = false;
         for _ in 0..TRIES_MAX {
             let resolves = is_unknown && self.dice.per_mille(700);
-            match self.ask(&command, resolves).await {
+            match self.ask(command, resolves).await {
                 Heard::Reply(Reply::Done(receipt)) => {
                     // Who lost the answer asks again.
                     if self.dice.per_mille(80) {
-                        self.ask(&command, false).await;
+                        self.ask(command, false).await;
                     }
                     return Some(receipt);
                 }

@@ -6,7 +6,7 @@ use super::check::Evidence;
 pub(super) fn of_sale(evidence: &Evidence) -> u64 {
     let calls = evidence.calls.iter();
     let words = calls.map(|call| format!("{:?} {} {:?}", call.began, call.command.operation, call.ended));
-    let words = words.chain(evidence.commits.iter().map(|(sequence, at)| format!("{sequence} {at:?}")));
+    let words = words.chain(evidence.log.commits.iter().map(|(sequence, at)| format!("{sequence} {at:?}")));
     words.fold(OF_NOTHING, |digest, words| fnv(&words, digest))
 }
 

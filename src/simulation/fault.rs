@@ -81,7 +81,8 @@ faults! {
     StoreUnknownDoneLate = "store_unknown_done_late",
     /// The connection ends while something is read.
     LostInLoad = "connection_lost_in_load",
-    /// The connection ends before a commit is sent.
+    /// The connection ends before a commit is sent. To who asked it is the same as a refusal: a store's port tells both as a failure
+    /// in passing, after which nothing was changed.
     LostBeforeCommit = "connection_lost_before_commit",
     /// The connection ends while a commit is under way, which is done or not.
     LostInCommit = "connection_lost_in_commit",
@@ -111,6 +112,31 @@ impl Fault {
                 | Self::NodeMute
                 | Self::NodeClockDrifts
                 | Self::NodeClockAhead
+        )
+    }
+
+    /// Whether it happens to the store, its calls or a time of day alone, of which no lock knows.
+    pub(super) fn leaves_locks_alone(self) -> bool {
+        matches!(
+            self,
+            Self::ProcessClockDrifts
+                | Self::ProcessClockAhead
+                | Self::ProcessClockBack
+                | Self::NodeClockDrifts
+                | Self::LockGrantsAll
+                | Self::StoreSlow
+                | Self::StoreRefused
+                | Self::StoreUnknownDone
+                | Self::StoreUnknownNotDone
+                | Self::StoreUnknownDoneLate
+                | Self::LostInLoad
+                | Self::LostBeforeCommit
+                | Self::LostInCommit
+                | Self::LostAfterCommit
+                | Self::StoreClockAhead
+                | Self::StoreClockBack
+                | Self::CallDropped
+                | Self::SweepersRaced
         )
     }
 }

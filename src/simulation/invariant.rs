@@ -44,7 +44,9 @@ invariants! {
     AsAsked = "as_asked",
     /// What a commit only read is still so when it writes.
     ReadsHold = "reads_hold",
-    /// The same operation id has the same answer.
+    /// An operation is decided once at most, also when its record is forgotten since: then its id is refused.
+    DoneOnce = "done_once",
+    /// The same operation id has the same answer, as long as operations are remembered.
     SameAnswer = "same_answer",
     /// What a call did happened between its beginning and its answer, and what it was refused for was so then: every ticket and
     /// every pool is linearizable.
@@ -57,6 +59,11 @@ invariants! {
     CallsEnd = "calls_end",
     /// Two never hold a lock at the same time, by their own clocks, as long as nodes do what Redlock asks of them.
     LockExcludes = "lock_excludes",
+    /// As long as nothing goes wrong near it, a lock that is kept alive is not lost.
+    LeasesKept = "leases_kept",
+    /// When nothing goes wrong any more, a lock that was given back, or not won, is free at once on every node, and not only after
+    /// its TTL.
+    LocksGivenBack = "locks_given_back",
     /// When nothing goes wrong any more, every lock is free after its TTL.
     LocksEnd = "locks_end",
     /// Nothing panics.

@@ -32,8 +32,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// With when they end by the node's clock.
-    keys: BTreeMap<Arc<str>, (LockToken, Duration)>,
+    keys: BTreeMap<Arc<str>, Entry>,
     life: u64,
     started: Duration,
     /// By how much its clock has jumped ahead.
@@ -43,6 +42,31 @@ struct State {
     /// Those that are open.
     connections: BTreeMap<u64, Wire>,
     last_connection: u64,
+}
+
+/// Who has a key.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    token: LockToken,
+    /// When it ends by the node's clock.
+    end: Duration,
+    /// Since when it is this one's, by the clock of everything.
+    since: Duration,
+}
+
+/// A key that a node has, as whoever looks at all nodes sees it.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) key: Arc<str>,
+    pub(super) token: LockToken,
+    pub(super) since: Duration,
+    pub(super) left: Duration,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} since {:?} for {:?}", self.key, self.since, self.left)
+    }
 }
 
 /// A connection, on which nothing overtakes what was sent before.
@@ -99,17 +123,21 @@ impl LockNode {
     }
 
     /// The keys that it has, and how long yet.
-    pub(super) fn keys(&self) -> Vec<(Arc<str>, Duration)> {
+    pub(super) fn keys(&self) -> Vec<Kept> {
         let (state, now) = (locked(&self.0.state), self.0.clock.elapsed());
         let now = now + state.ahead;
-        state.keys.iter().filter(|(_, (_, end))| *end > now).map(|(key, (_, end))| (key.clone(), *end - now)).collect()
+        let kept = |(key, entry): (&Arc<str>, &Entry)| {
+            let left = entry.end.checked_sub(now).filter(|left| !left.is_zero())?;
+            Some(Kept { key: Arc::clone(key), token: entry.token, since: entry.since, left })
+        };
+        state.keys.iter().filter_map(kept).collect()
     }
 
     /// Does what it is asked, as one script does.
     fn answers(&self, asks: &[Ask]) -> Vec<Answer> {
         let mut state = locked(&self.0.state);
-        let now = self.0.clock.elapsed() + state.ahead;
-        state.keys.retain(|_, (_, end)| *end > now);
+        let now = Moment { there: self.0.clock.elapsed() + state.ahead, of_all: self.0.executor.elapsed() };
+        state.keys.retain(|_, entry| entry.end > now.there);
         asks.iter().map(|ask| state.answer(ask, now)).collect()
     }
 
@@ -157,8 +185,15 @@ impl LockNode {
     }
 }
 
+/// By the node's clock, and by the clock of everything.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    there: Duration,
+    of_all: Duration,
+}
+
 impl State {
-    fn answer(&mut self, ask: &Ask, now: Duration) -> Answer {
+    fn answer(&mut self, ask: &Ask, now: Moment) -> Answer {
         #[cfg(planted_bugs)]
         if let Some(answer) = self.wrong_answer(ask, now) {
             return answer;
@@ -167,15 +202,15 @@ impl State {
             Ask::Acquire { keys, token, ttl } => self.acquire(keys, token, now, *ttl),
             Ask::Extend { key, token, ttl } => match self.keys.get_mut(key) {
                 None => Answer::Absent,
-                Some((owner, _)) if owner != token => Answer::NotOwner,
-                Some((_, end)) => {
-                    *end = (*end).max(now + *ttl);
+                Some(entry) if entry.token != *token => Answer::NotOwner,
+                Some(entry) => {
+                    entry.end = entry.end.max(now.there + *ttl);
                     Answer::Done
                 }
             },
             Ask::Release { key, token } => match self.keys.get(key) {
                 None => Answer::Absent,
-                Some((owner, _)) if owner != token => Answer::NotOwner,
+                Some(entry) if entry.token != *token => Answer::NotOwner,
                 Some(_) => {
                     self.keys.remove(key);
                     Answer::Done
@@ -185,20 +220,20 @@ impl State {
     }
 
     #[cfg(planted_bugs)]
-    fn wrong_answer(&mut self, ask: &Ask, now: Duration) -> Option<Answer> {
+    fn wrong_answer(&mut self, ask: &Ask, now: Moment) -> Option<Answer> {
         use crate::planted::{Bug, is};
         match ask {
             Ask::Acquire { keys, token, ttl } if is(Bug::AcquireOverwrites) || is(Bug::NoTtl) => {
-                let is_free = |key: &Arc<str>| self.keys.get(key).is_none_or(|(owner, _)| owner == token);
+                let is_free = |key: &Arc<str>| self.keys.get(key).is_none_or(|entry| entry.token == *token);
                 if is(Bug::NoTtl) && !keys.iter().all(is_free) {
                     return Some(Answer::Held(None));
                 }
                 let ttl = if is(Bug::NoTtl) { Duration::from_secs(1_000_000) } else { *ttl };
-                self.keys.extend(keys.iter().map(|key| (Arc::clone(key), (*token, now + ttl))));
+                keys.iter().for_each(|key| self.set(key, token, now, ttl));
                 Some(Answer::Done)
             }
             Ask::Extend { key, token, ttl } if is(Bug::ExtendRecreates) => {
-                self.keys.insert(Arc::clone(key), (*token, now + *ttl));
+                self.set(key, token, now, *ttl);
                 Some(Answer::Done)
             }
             Ask::Release { key, .. } if is(Bug::ReleaseWithoutCompare) => {
@@ -208,15 +243,19 @@ impl State {
         }
     }
 
-    fn acquire(&mut self, keys: &[Arc<str>], token: &LockToken, now: Duration, ttl: Duration) -> Answer {
-        let others = keys.iter().filter_map(|key| self.keys.get(key)).filter(|(owner, _)| owner != token);
-        if let Some(end) = others.map(|(_, end)| *end).max() {
-            return Answer::Held(Some(end - now));
+    fn acquire(&mut self, keys: &[Arc<str>], token: &LockToken, now: Moment, ttl: Duration) -> Answer {
+        let others = keys.iter().filter_map(|key| self.keys.get(key)).filter(|entry| entry.token != *token);
+        if let Some(end) = others.map(|entry| entry.end).max() {
+            return Answer::Held(Some(end - now.there));
         }
-        for key in keys {
-            self.keys.insert(Arc::clone(key), (*token, now + ttl));
-        }
+        keys.iter().for_each(|key| self.set(key, token, now, ttl));
         Answer::Done
+    }
+
+    fn set(&mut self, key: &Arc<str>, token: &LockToken, now: Moment, ttl: Duration) {
+        let before = self.keys.get(key).filter(|entry| entry.token == *token);
+        let since = before.map_or(now.of_all, |entry| entry.since);
+        self.keys.insert(Arc::clone(key), Entry { token: *token, end: now.there + ttl, since });
     }
 }
 

@@ -38,14 +38,17 @@ mod invariant;
 mod lock_node;
 mod lock_world;
 mod nemesis;
+mod odd;
 #[cfg(planted_bugs)]
 mod planted_store;
 mod process;
+mod reader;
 mod report;
 mod settings;
 mod shop;
 mod skew;
 mod store;
+mod store_log;
 mod trace;
 mod world;
 

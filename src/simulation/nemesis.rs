@@ -31,6 +31,8 @@ const DEEDS: [Fault; 16] = [
     Fault::ProcessRestarted,
 ];
 
+const DAYS_MICROS: i64 = 2 * 24 * 60 * 60 * 1_000_000;
+
 /// Does harm until the shop's trouble is over.
 pub(super) async fn harm(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice) {
     let deeds: Vec<Fault> = DEEDS.into_iter().filter(|fault| shop.trouble.has(*fault)).collect();
@@ -61,7 +63,9 @@ async fn act(
     dice: &mut Dice,
 ) {
     let it = &shop.sellers[seller];
-    let jump = dice.between(1, 90_000_000) as i64;
+    // No further than operations are remembered, or mostly nobody could do anything.
+    let furthest = if shop.settings.forgets() { shop.settings.retention / 2 } else { Duration::from_secs(90) };
+    let jump = dice.between(1, furthest.as_micros() as u64) as i64;
     match (deed, node) {
         (Fault::ProcessPaused, _) => shop.executor.stop(it.process, dice.millis(1, 1_900)),
         (Fault::ProcessPausedPastTtl, _) => {
@@ -70,6 +74,15 @@ async fn act(
         (Fault::ProcessCrashed | Fault::ProcessRestarted, _) => {
             let down = dice.millis(0, 10_000);
             return crash(shop, it, seller, down);
+        }
+        (Fault::ProcessClockAhead, _) if dice.per_mille(100) => {
+            // By days, until somebody sees it.
+            it.clock.jump(DAYS_MICROS);
+            later(shop, dice.millis(100, 20_000), move |shop| {
+                if !shop.is_healed() {
+                    shop.sellers[seller].clock.jump(-DAYS_MICROS);
+                }
+            });
         }
         (Fault::ProcessClockAhead, _) => it.clock.jump(jump),
         (Fault::ProcessClockBack, _) => it.clock.jump(-jump),

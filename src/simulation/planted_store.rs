@@ -2,9 +2,12 @@
 
 use super::store::{StoreClient, at_once, forget_versions};
 use crate::adapters::memory::MemoryRepository;
-use crate::domain::{EventId, Lapsed, LapsedOf, OperationId, Record, RecordKey, Snapshot};
+use crate::domain::{EventId, Lapsed, LapsedOf, OperationId, Record, RecordKey, Snapshot, Versioned};
 use crate::planted::{Bug, is};
-use crate::ports::{Clock, Group, GroupOutcome, LoadRequest, Repository, StoreError, StoreErrorKind};
+use crate::ports::{
+    ChangesError, Clock, Group, GroupOutcome, LoadRequest, Repository, Sequence, StoreError, StoreErrorKind,
+};
+use futures_util::FutureExt;
 use std::time::Duration;
 
 /// What becomes of groups that are to be written.
@@ -90,9 +93,16 @@ async fn are_fresh(client: &StoreClient, event: &EventId, groups: &[Group]) -> b
 }
 
 /// What a process makes of what it has read.
-pub(super) fn snapshot(mut snapshot: Snapshot, client: &StoreClient) -> Snapshot {
+pub(super) fn snapshot(mut snapshot: Snapshot, client: &StoreClient, records: &[RecordKey]) -> Snapshot {
     if is(Bug::ProcessClockDecides) {
         snapshot.set_clock(client.clock.unix_time());
+    }
+    if is(Bug::ReservationOverlooked) {
+        let is_read = |key: &RecordKey| snapshot.get(key).is_some();
+        let unlucky = asked(records).filter(|key| is_read(key));
+        for key in unlucky.collect::<Vec<_>>() {
+            snapshot.insert(key, Versioned::ABSENT);
+        }
     }
     if is(Bug::LapsedForgotten) {
         for pool in (0..8).map(super::hall::pool) {
@@ -105,9 +115,24 @@ pub(super) fn snapshot(mut snapshot: Snapshot, client: &StoreClient) -> Snapshot
     snapshot
 }
 
+/// The reservations that a load asks for, of which it brings every fourth as if it were not there.
+fn asked(records: &[RecordKey]) -> impl Iterator<Item = RecordKey> + '_ {
+    let is_unlucky =
+        |key: &&RecordKey| matches!(key, RecordKey::Reservation(id) if id.as_uuid().as_bytes()[15] % 4 == 0);
+    records.iter().filter(is_unlucky).cloned()
+}
+
 /// How long a process waits for its answer.
 pub(super) fn patience(gives_up: Duration) -> Duration {
     if is(Bug::NoCallTimeout) { Duration::MAX } else { gives_up }
+}
+
+/// From where a reader of the change feed goes on.
+pub(super) fn position(tables: &MemoryRepository, event: &EventId, after: Sequence) -> Sequence {
+    match tables.changes(event, after, 0).now_or_never() {
+        Some(Err(ChangesError::Truncated { purged_through })) if is(Bug::GapUntold) => purged_through,
+        _ => after,
+    }
 }
 
 pub(super) fn retention(retention: Duration) -> Duration {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use crate::booking::{Contention, LockOutage, LockPolicy, LockScope};
-use crate::domain::LatePayment;
+use crate::domain::{LatePayment, Policies};
 
 /// Which lock the processes of a world have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +29,11 @@ pub(super) struct Settings {
     pub(super) limit_per_customer: Option<u32>,
     pub(super) hold_ttl: Duration,
     pub(super) late_payment: LatePayment,
-    /// Somebody settles expired holds.
+    /// Somebody settles expired holds, and forgets what is old: so many at a time.
     pub(super) sweeps: bool,
+    pub(super) sweep_max: usize,
+    /// For how long operations are remembered.
+    pub(super) retention: Duration,
     pub(super) lock: LockKind,
     pub(super) lock_policy: LockPolicy,
     pub(super) lock_outage: LockOutage,
@@ -44,6 +47,11 @@ pub(super) struct Settings {
 pub(super) const LOCK_TTL: Duration = Duration::from_secs(2);
 
 impl Settings {
+    /// Whether operations are forgotten while the sale goes on.
+    pub(super) fn forgets(&self) -> bool {
+        self.retention < self.length
+    }
+
     pub(super) fn of(dice: &mut Dice) -> Self {
         let lock = match dice.below(8) {
             0 | 1 => LockKind::None,
@@ -64,6 +72,9 @@ impl Settings {
             let (low, high) = if is_rush { rush } else { sale };
             dice.between(low, high)
         };
+        let is_short = dice.per_mille(300);
+        let retention =
+            if is_short { Duration::from_secs(dice.between(35, 120)) } else { Policies::default().retention };
         let wait = Contention::Wait(Duration::from_secs(dice.between(1, 10)));
         Self {
             length: Duration::from_secs(rush(dice, (20, 60), (400, 2_400))),
@@ -76,7 +87,9 @@ impl Settings {
             limit_per_customer: if dice.per_mille(400) { Some(dice.between(1, 6) as u32) } else { None },
             hold_ttl: Duration::from_secs(rush(dice, (1, 5), (1, 20))),
             late_payment: *dice.one_of(&[LatePayment::Refuse, LatePayment::Refuse, LatePayment::RebookIfFree]),
-            sweeps: dice.per_mille(600),
+            sweeps: is_short || dice.per_mille(600),
+            sweep_max: *dice.one_of(&[16, 16, 400]),
+            retention,
             lock,
             lock_policy: *dice.one_of(&policies),
             lock_outage: *dice.one_of(&[LockOutage::GoOn, LockOutage::Wait]),

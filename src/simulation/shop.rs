@@ -1,6 +1,7 @@
 //! The processes that sell, and what comes of a call of one of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,12 +20,12 @@ use super::settings::{LOCK_TTL, LockKind, Settings};
 use super::store::{StoreClient, StoreServer};
 use crate::adapters::redlock::Redlock;
 use crate::booking::{BookingService, Drained, Limits};
-use crate::domain::{Command, Policies};
-use crate::ports::{Lock, Runtime};
+use crate::domain::{Command, Policies, ReservationId};
+use crate::ports::{Lock, Observation, Observer, Runtime};
 
-/// How often a process settles expired holds, and how many of them.
+/// How often a process settles expired holds, and forgets what is old.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
-const SWEEP_MAX: usize = 16;
+const TALKED_OF_MAX: usize = 24;
 /// The longest hold, extensions included.
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(30);
 
@@ -51,12 +52,28 @@ pub(super) struct Shop {
     pub(super) settings: Settings,
     pub(super) trouble: Arc<Trouble>,
     pub(super) store: Arc<StoreServer>,
+    pub(super) store_clock: MachineClock,
     pub(super) nodes: Vec<LockNode>,
     pub(super) sellers: Vec<Seller>,
     pub(super) history: History,
     /// How many processes settle expired holds at this moment.
     sweeping: Arc<Mutex<usize>>,
+    leases_lost: Arc<LeasesLost>,
+    /// The latest reservations that somebody asked for, of which others hear.
+    talked_of: Mutex<VecDeque<ReservationId>>,
     is_healed: AtomicBool,
+}
+
+/// How many locks ended before their work did.
+#[derive(Debug, Default)]
+struct LeasesLost(AtomicU64);
+
+impl Observer for LeasesLost {
+    fn observe(&self, observation: &Observation<'_>) {
+        if let Observation::LeaseLost { .. } = observation {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a customer hears.
@@ -85,7 +102,7 @@ impl Shop {
             trouble.fire(fault);
             MachineClock::new(&executor, dice.between(0, 2 * max) as i64 - max as i64)
         };
-        let store = StoreServer::new(&executor, store_clock, Arc::clone(&trouble));
+        let store = StoreServer::new(&executor, store_clock.clone(), settings.retention, Arc::clone(&trouble));
         let nodes = match settings.lock {
             LockKind::Redlock(nodes) => nodes,
             LockKind::None | LockKind::GrantsAll => 0,
@@ -103,8 +120,22 @@ impl Shop {
         };
         let sellers = (0..settings.processes).map(seller).collect();
         let history = History::new(&executor);
-        let (sweeping, is_healed) = (Arc::default(), AtomicBool::new(false));
-        Arc::new(Self { executor, settings, trouble, store, nodes, sellers, history, sweeping, is_healed })
+        let (sweeping, leases_lost, is_healed) = (Arc::default(), Arc::default(), AtomicBool::new(false));
+        let talked_of = Mutex::default();
+        Arc::new(Self {
+            executor,
+            settings,
+            trouble,
+            store,
+            store_clock,
+            nodes,
+            sellers,
+            history,
+            sweeping,
+            leases_lost,
+            talked_of,
+            is_healed,
+        })
     }
 
     /// A process starts.
@@ -143,7 +174,7 @@ impl Shop {
             self.trouble.fire(Fault::SweepersRaced);
         }
         if self.trouble.has(Fault::SweepersRaced) || others == 0 {
-            let _ = service.sweep(SWEEP_MAX).await;
+            let _ = service.sweep(self.settings.sweep_max).await;
         }
     }
 
@@ -153,12 +184,13 @@ impl Shop {
             hold_ttl: settings.hold_ttl,
             hold_ttl_max: HOLD_MAX,
             late_payment: settings.late_payment,
-            ..Policies::default()
+            retention: settings.retention,
         };
         let limits = Limits::default().lock_ttl(LOCK_TTL).batch_max(settings.batch_max);
         let repository = Arc::new(StoreClient::new(&self.store, clock));
         let builder = BookingService::builder(repository, runtime.clone()).policies(policies).limits(limits);
         let builder = builder.contention(settings.contention).lock_outage(settings.lock_outage);
+        let builder = builder.observer(self.leases_lost.clone());
         let lock: Option<Arc<dyn Lock>> = match settings.lock {
             LockKind::None => None,
             LockKind::GrantsAll => Some(Arc::new(GrantsAll::new(runtime.clone(), Arc::clone(&self.trouble)))),
@@ -173,6 +205,30 @@ impl Shop {
             Some(lock) => builder.lock(lock).lock_policy(settings.lock_policy),
         };
         builder.build().expect("settings within their bounds")
+    }
+
+    /// Whether nothing goes wrong any more.
+    pub(super) fn is_healed(&self) -> bool {
+        self.is_healed.load(Ordering::Relaxed)
+    }
+
+    /// How many locks ended before their work did, as the services tell.
+    pub(super) fn leases_lost(&self) -> u64 {
+        self.leases_lost.0.load(Ordering::Relaxed)
+    }
+
+    /// Others hear of it.
+    pub(super) fn tell_of(&self, reservation: ReservationId) {
+        let mut talked_of = locked(&self.talked_of);
+        talked_of.push_back(reservation);
+        let too_many = talked_of.len().saturating_sub(TALKED_OF_MAX);
+        talked_of.drain(..too_many);
+    }
+
+    /// One that somebody asked for.
+    pub(super) fn overheard(&self, dice: &mut Dice) -> Option<ReservationId> {
+        let talked_of = locked(&self.talked_of);
+        talked_of.get(dice.below(talked_of.len())).copied()
     }
 
     /// A process ends at once.
@@ -221,9 +277,10 @@ impl Shop {
         hears.await.map_or(Heard::Nothing, Heard::Reply)
     }
 
-    /// Nothing goes wrong any more, everybody runs, and nobody settles expired holds.
+    /// Nothing goes wrong any more, everybody runs, clocks agree, and nobody settles expired holds.
     pub(super) fn heal(self: &Arc<Self>) {
         self.trouble.heal();
+        self.sellers.iter().for_each(|seller| seller.clock.set_by(&self.store_clock));
         self.store.be_slow(Duration::ZERO);
         self.nodes.iter().for_each(|node| node.cut_off(false, false));
         for seller in self.sellers.iter().filter(|seller| !self.is_running(seller)) {

@@ -11,11 +11,14 @@ use futures_util::future::{Either, select};
 use super::clock::MachineClock;
 use super::executor::{Executor, ProcessId, locked};
 use super::fault::{Fault, Trouble};
+use super::store_log::{StoreLog, Written};
 use crate::adapters::memory::MemoryRepository;
-use crate::domain::{EventId, Pool, PoolId, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId};
+use crate::domain::{
+    EventId, Pool, PoolId, Record, RecordKey, Reservation, ReservationId, Snapshot, Ticket, TicketId, Timestamp,
+};
 use crate::ports::{
-    Availability, BoxFuture, Change, ChangesError, Group, GroupOutcome, LoadRequest, PoolQuery, Purged, Repository,
-    ReservationQuery, Sequence, StoreError, TicketQuery,
+    Availability, BoxFuture, Change, ChangesError, Clock, Group, GroupOutcome, LoadRequest, PoolQuery, Purged,
+    Repository, ReservationQuery, Sequence, StoreError, TicketQuery, Write,
 };
 
 /// How long a process waits for an answer.
@@ -26,23 +29,33 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct StoreServer {
     pub(super) executor: Executor,
     pub(super) process: ProcessId,
+    clock: MachineClock,
+    /// For how long operations are remembered, as was promised.
+    retention: Duration,
     tables: MemoryRepository,
     trouble: Arc<Trouble>,
     /// Every answer takes so much longer.
     slowness: Mutex<Duration>,
-    /// Where the change feed stood after each commit, and when that was.
-    commits: Mutex<Vec<(Sequence, Duration)>>,
+    log: Mutex<StoreLog>,
 }
 
 impl StoreServer {
-    pub(super) fn new(executor: &Executor, clock: MachineClock, trouble: Arc<Trouble>) -> Arc<Self> {
+    pub(super) fn new(
+        executor: &Executor,
+        clock: MachineClock,
+        retention: Duration,
+        trouble: Arc<Trouble>,
+    ) -> Arc<Self> {
+        let tables = MemoryRepository::with_clock(Arc::new(clock.clone()));
         Arc::new(Self {
             executor: executor.clone(),
             process: executor.process(),
-            tables: MemoryRepository::with_clock(Arc::new(clock)),
+            clock,
+            retention,
+            tables,
             trouble,
             slowness: Mutex::default(),
-            commits: Mutex::default(),
+            log: Mutex::default(),
         })
     }
 
@@ -55,9 +68,14 @@ impl StoreServer {
         *locked(&self.slowness) = slowness;
     }
 
-    /// Where the feed stood after each commit that changed something, in order: there, everything is whole.
-    pub(super) fn commits(&self) -> Vec<(Sequence, Duration)> {
-        locked(&self.commits).clone()
+    /// What it has ever written.
+    pub(super) fn log(&self) -> StoreLog {
+        locked(&self.log).clone()
+    }
+
+    /// What is older may be forgotten already.
+    pub(super) fn forgets_before(&self) -> Timestamp {
+        self.horizon().max(self.clock.unix_time().before(self.retention))
     }
 
     /// Writes over whatever is there, as an `UPDATE` without a version does.
@@ -70,17 +88,50 @@ impl StoreServer {
         #[cfg(planted_bugs)]
         let groups = &super::planted_store::groups(&self.tables, event, groups);
         let outcomes = at_once(self.tables.commit(event, groups))?;
-        let rows = |group: &Group| {
-            group.writes.iter().filter(|write| !matches!(write.key, RecordKey::Operation(_))).count() as u64
-        };
-        let committed = outcomes.iter().zip(groups).filter(|(outcome, _)| **outcome == GroupOutcome::Committed);
-        let new: u64 = committed.map(|(_, group)| rows(group)).sum();
-        if new > 0 && *event == super::hall::event() {
-            let mut commits = locked(&self.commits);
-            let last = commits.last().map_or(0, |(last, _)| *last);
-            commits.push((last + new, self.executor.elapsed()));
+        if *event == super::hall::event() {
+            let done = outcomes.iter().zip(groups).filter(|(outcome, _)| **outcome == GroupOutcome::Committed);
+            self.write_down(event, done.flat_map(|(_, group)| &group.writes));
         }
         Ok(outcomes)
+    }
+
+    fn write_down<'w>(&self, event: &EventId, writes: impl Iterator<Item = &'w Write>) {
+        let (mut log, when) = (locked(&self.log), self.executor.elapsed());
+        let mut new = 0;
+        for write in writes {
+            if let (RecordKey::Operation(id), Record::Operation(record)) = (&write.key, &write.record) {
+                log.operations.push(Written { id: *id, decided_at: write.decided_at, record: record.clone() });
+            } else {
+                new += 1;
+            }
+        }
+        if new == 0 {
+            return;
+        }
+        let last = log.commits.last().map_or(0, |(last, _)| *last);
+        log.commits.push((last + new, when));
+        let after = log.changes.last().map_or(0, |row| row.sequence);
+        if let Some(Ok(rows)) = self.tables.changes(event, after, usize::MAX).now_or_never() {
+            log.changes.extend(rows);
+        }
+    }
+
+    fn horizon(&self) -> Timestamp {
+        locked(&self.log).horizon_at(Duration::MAX)
+    }
+
+    /// Whether a commit was under way while the record of an operation of it may have been purged. Then it never arrives: the product
+    /// takes it that operations are remembered for longer than any commit is late, and here that is minutes beside half of one.
+    fn has_forgotten_since(&self, then: Timestamp, groups: &[Group]) -> bool {
+        let now = self.horizon();
+        let is_forgotten =
+            |write: &Write| matches!(write.key, RecordKey::Operation(id) if (then..now).contains(&id.made_at()));
+        groups.iter().flat_map(|group| &group.writes).any(is_forgotten)
+    }
+
+    fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
+        locked(&self.log).purged(self.clock.unix_time().before(self.retention), self.executor.elapsed());
+        at_once(self.tables.purge(retention, limit))
     }
 }
 
@@ -243,7 +294,14 @@ impl StoreClient {
 
     pub(super) async fn send_commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
         let (event, groups) = (event.clone(), groups.to_vec());
-        self.write(move |server| server.commit(&event, &groups)).await
+        let horizon = self.server.horizon();
+        self.write(move |server| {
+            if server.has_forgotten_since(horizon, &groups) {
+                return Err(StoreError::unknown("it came too late"));
+            }
+            server.commit(&event, &groups)
+        })
+        .await
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -259,9 +317,11 @@ impl StoreClient {
 impl Repository for StoreClient {
     async fn load(&self, request: &LoadRequest) -> Result<Snapshot, StoreError> {
         let request = request.clone();
+        #[cfg(planted_bugs)]
+        let asked = request.records.clone();
         let snapshot = self.read(move |tables| at_once(tables.load(&request))).await;
         #[cfg(planted_bugs)]
-        let snapshot = snapshot.map(|snapshot| super::planted_store::snapshot(snapshot, self));
+        let snapshot = snapshot.map(|snapshot| super::planted_store::snapshot(snapshot, self, &asked));
         snapshot
     }
 
@@ -295,6 +355,8 @@ impl Repository for StoreClient {
 
     async fn changes(&self, event: &EventId, after: Sequence, limit: usize) -> Result<Vec<Change>, ChangesError> {
         let event = event.clone();
+        #[cfg(planted_bugs)]
+        let after = super::planted_store::position(self.server.tables(), &event, after);
         self.read(move |tables| match tables.changes(&event, after, limit).now_or_never() {
             Some(Err(ChangesError::Store(error))) => Err(error),
             Some(read) => Ok(read),
@@ -310,6 +372,6 @@ impl Repository for StoreClient {
     async fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
         #[cfg(planted_bugs)]
         let retention = super::planted_store::retention(retention);
-        self.write(move |server| at_once(server.tables.purge(retention, limit))).await
+        self.write(move |server| server.purge(retention, limit)).await
     }
 }

@@ -1,10 +1,11 @@
 //! One world from its beginning to its end.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 
 use super::check::{Findings, check};
@@ -18,8 +19,9 @@ use super::fault::{Fault, Fired, Trouble};
 use super::hall;
 use super::history::{Call, Reply};
 use super::invariant::{Invariant, Violation};
-use super::lock_world;
+use super::lock_world::{self, Lived};
 use super::nemesis::harm;
+use super::reader::Reader;
 use super::settings::{LockKind, Settings};
 use super::shop::{HOLD_MAX, Heard, Shop};
 use super::skew;
@@ -63,15 +65,23 @@ pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
 }
 
 fn locks(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
-    let trouble = Arc::new(Trouble::new(dice.another(), |fault| lock_world::FAULTS.contains(&fault)));
-    let (findings, requests) = (Arc::<Mutex<Findings>>::default(), Arc::<AtomicU64>::default());
-    let lives =
-        lock_world::live(executor.clone(), Arc::clone(&trouble), dice, Arc::clone(&findings), Arc::clone(&requests));
+    let nodes_forget = dice.per_mille(300);
+    let possible = |fault| lock_world::FAULTS.contains(&fault) && (nodes_forget || fault != Fault::NodeForgot);
+    let trouble = Arc::new(Trouble::new(dice.another(), possible));
+    let (findings, lived) = (Arc::<Mutex<Findings>>::default(), Arc::<Mutex<Lived>>::default());
+    let lives = lock_world::live(
+        executor.clone(),
+        Arc::clone(&trouble),
+        dice,
+        nodes_forget,
+        Arc::clone(&findings),
+        Arc::clone(&lived),
+    );
     let ended = executor.run(lives);
     let findings = all_findings(executor, ended, &findings);
-    let requests = requests.load(Ordering::Relaxed);
+    let Lived { calls: requests, digest } = *locked(&lived);
     let (virtual_time, faults) = (executor.elapsed(), trouble.fired());
-    let digest = digest::fnv(&format!("{virtual_time:?} {requests} {faults:?}"), digest::OF_NOTHING);
+    let digest = digest::fnv(&format!("{virtual_time:?} {requests} {faults:?}"), digest);
     WorldReport { seed, virtual_time, requests, bookings: 0, faults, violations: findings.0, digest }
 }
 
@@ -95,7 +105,9 @@ fn all_findings(executor: &Executor, ended: Result<(), Halt>, findings: &Mutex<F
 fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
     let settings = Settings::of(&mut dice);
     let with_nodes = matches!(settings.lock, LockKind::Redlock(_));
-    let possible = |fault: Fault| with_nodes || !fault.needs_nodes();
+    let are_locks_left_alone = dice.per_mille(100);
+    let possible =
+        |fault: Fault| (with_nodes || !fault.needs_nodes()) && (!are_locks_left_alone || fault.leaves_locks_alone());
     let trouble = Arc::new(Trouble::new(dice.another(), possible));
     executor.tell(|| format!("{settings:?}"));
     let store_clock = MachineClock::new(executor, 0);
@@ -145,6 +157,10 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
     shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(nemesis));
     let pairs = skew::meet(Arc::clone(&shop), StoreClient::new(&shop.store, &store_clock), dice.another());
     shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(pairs));
+    let reader = Reader::new(Arc::clone(&shop), StoreClient::new(&shop.store, &store_clock), dice.another());
+    let (stops, reader_stops) = futures_channel::oneshot::channel();
+    let (reads, stop) = (reader.follow(Arc::clone(&is_closing)), |reader| drop(stops.send(reader)));
+    shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(reads.map(stop)));
     let customers = (0..shop.settings.customers).map(|number| {
         let (shop, dice, is_closing) = (Arc::clone(&shop), dice.another(), Arc::clone(&is_closing));
         let (home, went) = futures_channel::oneshot::channel();
@@ -173,12 +189,25 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
     for pair in skew::both_won(&shop) {
         found(Invariant::ReadsHold, format!("of pair {pair} both have won, who read what the other writes"));
     }
+    match select(reader_stops, shop.executor.sleep(GOES_HOME)).await {
+        Either::Left((Ok(reader), _)) => {
+            if let Some(wrong) = reader.believes_wrongly(SOON).await {
+                found(Invariant::FeedTellsAll, wrong);
+            }
+        }
+        _ => found(Invariant::CallsEnd, "who follows the feed waits for ever".to_owned()),
+    }
     for seller in &shop.sellers {
         if !shop.close(seller).await {
             found(Invariant::CallsEnd, format!("{} does not come to rest", seller.process));
         }
     }
     shop.executor.sleep(SOON).await;
+    let (fired, lost) = (shop.trouble.fired(), shop.leases_lost());
+    let is_lock_struck = fired.iter().any(|(fault, count)| count > 0 && !fault.leaves_locks_alone());
+    if lost > 0 && !is_lock_struck {
+        found(Invariant::LeasesKept, format!("nothing has happened to any lock, and {lost} were lost"));
+    }
     for node in &shop.nodes {
         let keys = node.keys();
         if !keys.is_empty() {
@@ -216,6 +245,10 @@ async fn settle(shop: &Arc<Shop>, office: &mut Customer, found: &impl Fn(Invaria
             if matches!(heard, Heard::Reply(Reply::Done(_) | Reply::Refused(_))) {
                 break;
             }
+            // What may be forgotten nobody will ever know.
+            if matches!(heard, Heard::Reply(Reply::Unknown)) && operation.made_at() < shop.store.forgets_before() {
+                break;
+            }
             // Somebody may still have its locks.
             if shop.executor.elapsed() - began > SOON {
                 found(Invariant::CallsEnd, format!("{operation} is resolved with {heard:?}"));
@@ -242,6 +275,8 @@ async fn sell_what_is_left(
         // The store's clock may have jumped back, any number of times.
         shop.executor.sleep(last.since(store_clock.unix_time()) + Duration::from_millis(1)).await;
     }
+    // Operations are refused as too old that are made before what a clock that was ahead has forgotten.
+    shop.executor.sleep(shop.store.forgets_before().since(store_clock.unix_time()) + Duration::from_millis(1)).await;
     let mut left = Vec::new();
     for (id, _, ticket) in all_tickets(tables) {
         if !matches!(ticket.state, TicketState::Booked { .. } | TicketState::Blocked { .. }) {

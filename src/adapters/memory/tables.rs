@@ -211,7 +211,12 @@ impl Tables {
     }
 
     pub(super) fn purge(&mut self, before: Timestamp, limit: usize) -> Purged {
-        self.operations_purged_before = self.operations_purged_before.max(before);
+        #[cfg(planted_bugs)]
+        let horizon =
+            if crate::planted::is(crate::planted::Bug::PurgeWithoutHorizon) { Timestamp::EPOCH } else { before };
+        #[cfg(not(planted_bugs))]
+        let horizon = before;
+        self.operations_purged_before = self.operations_purged_before.max(horizon);
         let mut purged = Purged::default();
         while purged.operations < limit {
             match self.operations.first_entry() {

@@ -26,6 +26,9 @@ fn owned<'s>(
         .reservation(id)
         .filter(|reservation| reservation.event == *event)
         .ok_or(Rejection::UnknownReservation)?;
+    #[cfg(planted_bugs)]
+    let customer =
+        if crate::planted::is(crate::planted::Bug::AnyonesReservation) { &reservation.customer } else { customer };
     if reservation.customer != *customer {
         return Err(Rejection::NotOwner);
     }

@@ -57,7 +57,9 @@ fn of_operation(operation: OperationId, calls: &[&Call], evidence: &Evidence, fi
     let Some(acknowledged) = acknowledged.min() else { return };
     for call in calls.iter().filter(|call| call.began > acknowledged) {
         if let Some((_, Reply::Refused(rejection))) = &call.ended {
-            findings.check(says_nothing(rejection), Invariant::SameAnswer, || {
+            // Whether it is so old is looked at for itself.
+            let is_old = *rejection == Rejection::OperationTooOld;
+            findings.check(is_old || says_nothing(rejection), Invariant::SameAnswer, || {
                 format!("{operation} was acknowledged, and asked again it is refused: {rejection}")
             });
         }

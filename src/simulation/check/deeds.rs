@@ -45,7 +45,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     let mut changed: BTreeSet<(ReservationId, Timestamp)> = BTreeSet::new();
     let mut reservations: BTreeMap<ReservationId, &Reservation> = BTreeMap::new();
     let mut tickets: BTreeMap<&TicketId, (Timestamp, &TicketState)> = BTreeMap::new();
-    for change in &evidence.changes {
+    for change in &evidence.log.changes {
         match (&change.key, &change.record) {
             (RecordKey::Reservation(id), Record::Reservation(after)) => {
                 let before = reservations.insert(*id, after);
@@ -66,7 +66,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
         // Where the store's clock has stepped back, decisions of one commit may be of several moments; the row has the last.
         let mut later = changed.range((*reservation, *at)..);
         let is_there = match later.next() {
-            Some(row) if evidence.store_clock_is_true => *row == (*reservation, *at),
+            Some(row) if evidence.store_time.are_true() => *row == (*reservation, *at),
             Some((of, _)) => of == reservation,
             None => false,
         };

@@ -48,8 +48,8 @@ impl Default for Touched {
 
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     let (mut world, mut touched) = (World::default(), Touched::default());
-    let mut ends = evidence.commits.iter().map(|(sequence, _)| *sequence).peekable();
-    for (at, change) in evidence.changes.iter().enumerate() {
+    let mut ends = evidence.log.commits.iter().map(|(sequence, _)| *sequence).peekable();
+    for (at, change) in evidence.log.changes.iter().enumerate() {
         findings.check(change.sequence == at as u64 + 1, Invariant::FeedTellsAll, || {
             format!("row {} of the change feed has the number {}", at + 1, change.sequence)
         });

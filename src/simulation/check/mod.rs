@@ -4,16 +4,20 @@
 //! when. That is the order in which everything happened, so nothing has to be searched for: each answer has its commit, and that
 //! lies between the question and the answer or it does not.
 
+mod ages;
 mod answers;
 mod deeds;
 mod feed;
+mod grounds;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::clock::TimesTold;
 use super::history::Call;
 use super::invariant::{Invariant, Violation};
+use super::store_log::StoreLog;
 use crate::domain::{
     LatePayment, OperationId, OperationRecord, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId, Timestamp,
 };
@@ -23,19 +27,22 @@ use crate::ports::{Change, Sequence};
 #[derive(Debug)]
 pub(super) struct Evidence {
     pub(super) calls: Vec<Call>,
-    pub(super) changes: Vec<Change>,
-    /// Where the feed stood after each commit, and when that was.
-    pub(super) commits: Vec<(Sequence, Duration)>,
+    /// What the store has ever written.
+    pub(super) log: StoreLog,
+    /// Up to where the change feed is purged, and what is left of it.
+    pub(super) changes_left: (Sequence, Vec<Change>),
+    pub(super) operations_left: BTreeSet<OperationId>,
     pub(super) tickets: BTreeMap<TicketId, (u64, Ticket)>,
     pub(super) pools: BTreeMap<PoolId, (u64, Pool)>,
     pub(super) reservations: BTreeMap<ReservationId, (u64, Reservation)>,
-    /// With when each was decided.
+    /// All that were ever written, with when each was decided.
     pub(super) operations: BTreeMap<OperationId, (Timestamp, OperationRecord)>,
     pub(super) hold_ttl: Duration,
     pub(super) limit_per_customer: Option<u32>,
     pub(super) late_payment: LatePayment,
-    /// The store's clock never jumped.
-    pub(super) store_clock_is_true: bool,
+    /// What the store's clock has told.
+    pub(super) store_time: TimesTold,
+    pub(super) retention: Duration,
 }
 
 /// What was found.
@@ -62,6 +69,7 @@ impl Findings {
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     feed::check(evidence, findings);
     answers::check(evidence, findings);
+    ages::check(evidence, findings);
     deeds::check(evidence, findings);
     windows::check(evidence, findings);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Evidence, Findings};
+use super::{Evidence, Findings, grounds};
 use crate::domain::{
     Action, CustomerId, LatePayment, Place, PoolId, Receipt, Record, RecordKey, Recorded, Rejection, Reservation,
     ReservationId, ReservationState, TicketId, TicketState, Timestamp,
@@ -14,18 +14,20 @@ use crate::simulation::history::{Call, Reply};
 use crate::simulation::invariant::Invariant;
 
 /// What something was, from each moment on at which that changed.
-type Course<T> = Vec<(Duration, T)>;
+pub(super) type Course<T> = Vec<(Duration, T)>;
 
 /// The course of everything that answers speak of.
 #[derive(Debug, Default)]
-struct Courses {
-    tickets: BTreeMap<TicketId, Course<TicketState>>,
+pub(super) struct Courses {
+    /// Since when there is the event.
+    pub(super) event_since: Duration,
+    pub(super) tickets: BTreeMap<TicketId, Course<TicketState>>,
     /// How many places are neither held nor booked. A commit is several decisions at one moment: what some of them take counts first,
     /// and then what others give back.
-    pools: BTreeMap<PoolId, Course<u64>>,
-    reservations: BTreeMap<ReservationId, Course<(Reservation, Timestamp)>>,
+    pub(super) pools: BTreeMap<PoolId, Course<u64>>,
+    pub(super) reservations: BTreeMap<ReservationId, Course<(Reservation, Timestamp)>>,
     /// How many operations were done to a reservation at one moment.
-    deeds: BTreeMap<(ReservationId, Timestamp), usize>,
+    pub(super) deeds: BTreeMap<(ReservationId, Timestamp), usize>,
     /// The hall, row by row.
     places: BTreeMap<Place, TicketId>,
     /// How many places a customer has. What several decisions of one moment take counts first.
@@ -35,14 +37,15 @@ struct Courses {
 impl Courses {
     fn of(evidence: &Evidence) -> Self {
         let places = evidence.tickets.iter().map(|(id, (_, ticket))| (ticket.place.clone(), id.clone())).collect();
-        let mut courses = Self { places, ..Self::default() };
+        let event_since = evidence.log.commits.first().map_or(Duration::MAX, |(_, at)| *at);
+        let mut courses = Self { event_since, places, ..Self::default() };
         for (at, record) in evidence.operations.values() {
             if let Recorded::Applied { reservation: Some(id), .. } = record.recorded {
                 *courses.deeds.entry((id, *at)).or_default() += 1;
             }
         }
-        let mut rest = evidence.changes.as_slice();
-        for (sequence, at) in &evidence.commits {
+        let mut rest = evidence.log.changes.as_slice();
+        for (sequence, at) in &evidence.log.commits {
             let commit;
             (commit, rest) = rest.split_at(rest.partition_point(|change| change.sequence <= *sequence));
             courses.add(*at, commit, evidence.late_payment);
@@ -95,7 +98,7 @@ impl Courses {
 }
 
 /// What it was from the beginning to the end of a call, at one moment or another.
-fn within<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = &T> {
+pub(super) fn within<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = &T> {
     let first = course.partition_point(|(at, _)| *at <= from).saturating_sub(1);
     let last = course.partition_point(|(at, _)| *at <= to);
     // Several commits may have been at the moment at which the call began.
@@ -109,8 +112,9 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
         match &call.ended {
             Some((ended, Reply::Done(receipt))) => done(call, *ended, receipt, &courses, findings),
             Some((ended, Reply::Refused(rejection))) => {
-                let is_true = evidence.store_clock_is_true;
+                let is_true = evidence.store_time.are_true();
                 refused(call, *ended, rejection, &courses, is_true, findings);
+                grounds::check(call, *ended, rejection, &courses, &evidence.store_time, findings);
             }
             _ => {}
         }
