@@ -16,7 +16,7 @@ use ticket_reservation::conformance::{
 use ticket_reservation::ports::{Lock, Repository, Runtime};
 
 #[cfg(feature = "mssql")]
-#[path = "common/mssql_server.rs"]
+#[path = "../benches/common/mssql_server.rs"]
 mod mssql_server;
 #[cfg(feature = "postgres")]
 #[path = "../examples/flash_sale/postgres_server/mod.rs"]

@@ -2,7 +2,7 @@
 #![cfg(all(target_os = "linux", feature = "mssql"))]
 
 mod flash_sale_support;
-#[path = "common/mssql_server.rs"]
+#[path = "../benches/common/mssql_server.rs"]
 mod mssql_server;
 
 use flash_sale_support::{Run, flash_sale, number, report, run, words};

@@ -2,7 +2,7 @@
 //! every repository. Every test has a schema of its own, which stays.
 #![cfg(feature = "mssql")]
 
-#[path = "common/mssql_server.rs"]
+#[path = "../benches/common/mssql_server.rs"]
 mod mssql_server;
 #[path = "common/runtime.rs"]
 mod runtime;

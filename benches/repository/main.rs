@@ -8,7 +8,7 @@
 #[cfg(feature = "postgres")]
 mod for_update;
 #[cfg(feature = "mssql")]
-#[path = "../../tests/common/mssql_server.rs"]
+#[path = "../common/mssql_server.rs"]
 mod mssql_server;
 #[cfg(feature = "postgres")]
 #[path = "../../examples/flash_sale/postgres_server/mod.rs"]

@@ -25,6 +25,9 @@ pub const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10 * 60);
 const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
+/// How long a caller waits before bb8 is asked once more.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// What every one of these times is at least.
 const SHORTEST: Duration = Duration::from_millis(10);
 
@@ -96,7 +99,7 @@ where
     /// Takes a connection, or says why there is none; `None` when others kept all of them too long.
     pub(super) async fn take(&self) -> Result<PooledConnection<'_, M>, Option<M::Error>> {
         let (before, mut failed) = self.failures.listen();
-        let mut taken = pin!(self.connections.get());
+        let mut taken = pin!(self.get());
         loop {
             match select(taken, failed).await {
                 Either::Left((Ok(connection), _)) => return Ok(connection),
@@ -108,6 +111,22 @@ where
                     _ => (taken, failed) = (waiting, self.failures.listen().1),
                 },
             }
+        }
+    }
+}
+
+impl<M: ManageConnection> Pool<M> {
+    /// bb8 begins no connection for who asks while another's is just failing: where there is none after a while, it is asked once
+    /// more, beside the first time.
+    async fn get(&self) -> Result<PooledConnection<'_, M>, RunError<M::Error>> {
+        match select(pin!(self.connections.get()), pin!(::tokio::time::sleep(ASKED_AGAIN_AFTER))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((_, first)) if self.connections.state().connections == 0 => {
+                let (Either::Left((answer, _)) | Either::Right((answer, _))) =
+                    select(first, pin!(self.connections.get())).await;
+                answer
+            }
+            Either::Right((_, first)) => first.await,
         }
     }
 }
@@ -179,4 +198,51 @@ impl<E: Clone> Failures<E> {
 /// No answer, when the time is over before. The server gives up after that time by itself, and says so a little later.
 pub(super) async fn within<T>(timeout: Duration, answer: impl Future<Output = T>) -> Option<T> {
     ::tokio::time::timeout(timeout + Duration::from_millis(500), answer).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use ::tokio::task::yield_now;
+    use ::tokio::time::Instant;
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Refused;
+
+    /// Every connection is refused, and a while passes before bb8 knows.
+    #[derive(Debug)]
+    struct Refusing(Arc<Failures<Refused>>);
+
+    impl ManageConnection for Refusing {
+        type Connection = ();
+        type Error = Refused;
+
+        async fn connect(&self) -> Result<(), Refused> {
+            self.0.add(Refused);
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            Err(Refused)
+        }
+
+        async fn is_valid(&self, (): &mut ()) -> Result<(), Refused> {
+            Ok(())
+        }
+
+        fn has_broken(&self, (): &mut ()) -> bool {
+            false
+        }
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn who_asks_while_a_connection_is_failing_is_told_why_as_well() {
+        let failures = Arc::default();
+        let pool = Pool::new(Options::default().pool(Refusing(Arc::clone(&failures))), failures);
+        let began = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(pool.take().await.err(), Some(Some(Refused)));
+        }
+        assert!(began.elapsed() < ACQUIRE_TIMEOUT_DEFAULT, "{:?} by the clock of the test", began.elapsed());
+    }
 }

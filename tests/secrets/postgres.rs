@@ -130,6 +130,7 @@ fn what_is_no_address(said: &Collector) {
         format!("host=127.0.0.1 password=start {LOST}=rest"),
         format!("postgresql://cashier:start@127.0.0.1/postgres?{LOST}=rest"),
         format!("postgresql://cashier:start/{LOST}@127.0.0.1/postgres"),
+        format!("postgresql://cashier:start@{LOST}@127.0.0.1/postgres"),
         format!("password={LOST}"),
         LOST.to_owned(),
     ] {

@@ -220,6 +220,10 @@ fn parse(url: &str, plain: Plain) -> Result<Config, PostgresError> {
     if config.get_hosts().is_empty() {
         return Err(PostgresError::Config { why: "it names no host".to_owned() });
     }
+    // Part of a password, where an `@` in it is not written `%40`; so it is not repeated.
+    if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+        return Err(PostgresError::Config { why: "a host has an @: in a password it is written %40".to_owned() });
+    }
     if plain == Plain::OnLoopback
         && let Some(host) = config.get_hosts().iter().find(|host| !is_here(host))
     {
