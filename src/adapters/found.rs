@@ -20,6 +20,11 @@ pub(super) fn told(found: impl Display) -> String {
     told
 }
 
+/// The version of a record that is there, or its position in the change feed, or what is wrong with it: they count from 1.
+pub(super) fn version(number: u64) -> Result<u64, &'static str> {
+    if number == 0 { Err("a version of 0") } else { Ok(number) }
+}
+
 /// A pool, or what is wrong with it.
 pub(super) fn pool(capacity: u32, held: u32, booked: u32) -> Result<Pool, String> {
     if u64::from(held) + u64::from(booked) > u64::from(capacity) {
@@ -40,6 +45,12 @@ mod tests {
             let told = told(character.repeat(1_000_000));
             assert!(told.len() < TOLD_BYTES_MAX + 16 && told.ends_with('…'), "{told}");
         }
+    }
+
+    #[test]
+    fn versions_count_from_1() {
+        assert_eq!(version(1), Ok(1));
+        assert!(version(0).is_err());
     }
 
     #[test]

@@ -71,12 +71,12 @@ impl Sale {
             Step::Purge { limit } => {
                 let retention = self.world.model.policies.retention;
                 at_once(self.world.repository.purge(retention, usize::from(*limit))).expect("the memory store purges");
-                let before = self.world.now().before(retention);
-                self.world.model.purged_before = self.world.model.purged_before.max(before);
+                self.purged();
             }
             Step::Sweep { limit } => {
                 self.service.sweep(usize::from(*limit)).await.expect("the memory store does not fail");
                 self.world.model.latest = self.world.model.latest.max(self.world.now());
+                self.purged();
             }
         }
         self.check();
@@ -90,6 +90,11 @@ impl Sale {
             }
         }
         self.service.shutdown(Duration::from_secs(60)).await;
+    }
+
+    fn purged(&mut self) {
+        let before = self.world.now().before(self.world.model.policies.retention);
+        self.world.model.purged_before = self.world.model.purged_before.max(before);
     }
 
     fn check(&mut self) {

@@ -143,16 +143,20 @@ async fn talk(mut stream: UnixStream, node: Arc<Mutex<Node>>, connection: usize)
 
 impl Connection {
     fn add_done(&self, asked: Asked, keys: &mut HashSet<Vec<u8>>) {
-        let replies = replies(&self.said);
+        let (replies, all) = replies(&self.said);
         for (nth, request) in self.requests.iter().enumerate() {
-            let answers = replies.iter().skip(nth).take(if self.is_ahead { usize::MAX } else { 1 });
-            answers.for_each(|reply| add_done(request, reply, asked, keys));
+            let (skipped, taken) = match (all, self.is_ahead) {
+                (All::OfThem, false) => (nth, 1),
+                (All::OfThem, true) => (nth, usize::MAX),
+                (All::ThereMayBe, _) => (0, usize::MAX),
+            };
+            replies.iter().skip(skipped).take(taken).for_each(|reply| add_done(request, reply, asked, keys));
         }
     }
 
     fn says(&mut self, said: &[u8]) {
         self.said.extend(said);
-        self.is_ahead |= replies(&self.said).len() > self.requests.len();
+        self.is_ahead |= replies(&self.said).0.len() > self.requests.len();
     }
 }
 
@@ -255,11 +259,30 @@ fn add_done(request: &[Vec<u8>], reply: &Value, asked: Asked, keys: &mut HashSet
     }
 }
 
-/// The replies among what was said, up to the first thing that is none.
-fn replies(mut said: &[u8]) -> Vec<Value> {
-    let mut parser = Parser::new();
-    let values = std::iter::from_fn(|| parser.parse_value(&mut said).ok());
-    values.filter(is_reply).collect()
+/// Whether what was said are replies and nothing else.
+#[derive(Debug, Clone, Copy)]
+enum All {
+    OfThem,
+    /// There is something between them that is none. The client gives the connection up, or finds the next reply after it.
+    ThereMayBe,
+}
+
+/// The replies among what was said.
+fn replies(said: &[u8]) -> (Vec<Value>, All) {
+    let (mut parser, mut rest) = (Parser::new(), said);
+    let mut values = Vec::new();
+    loop {
+        match parser.parse_value(&mut rest) {
+            Ok(value) => values.push(value),
+            Err(error) if error.is_io_error() => {
+                values.retain(is_reply);
+                return (values, All::OfThem);
+            }
+            Err(_) => break,
+        }
+    }
+    let starts = (0..said.len()).filter(|at| matches!(said[*at], b'+' | b'*'));
+    (starts.filter_map(|at| Parser::new().parse_value(&said[at..]).ok()).collect(), All::ThereMayBe)
 }
 
 /// What is pushed answers nothing, unless it is about a subscription.

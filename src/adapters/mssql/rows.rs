@@ -133,7 +133,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn version(self) -> Result<u64, Fault> {
-        self.unsigned("version")
+        found::version(self.unsigned("version")?).map_err(|what| self.fault(what))
     }
 
     pub(super) fn versioned(self, record: Record) -> Result<Versioned, Fault> {

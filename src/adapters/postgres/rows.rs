@@ -127,7 +127,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn version(self) -> Result<u64, Fault> {
-        self.unsigned(VERSION)
+        found::version(self.unsigned(VERSION)?).map_err(|what| self.fault(what))
     }
 
     /// The reservation that the row is about.

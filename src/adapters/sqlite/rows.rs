@@ -52,9 +52,14 @@ impl<'r> Columns<'r> {
         self.optional_integer()?.ok_or_else(|| self.fault("no number"))
     }
 
+    pub(super) fn unsigned(&mut self) -> Result<u64, Fault> {
+        let number = self.integer()?;
+        u64::try_from(number).map_err(|error| self.fault(error))
+    }
+
+    /// The version of a record that is there, or a position in the change feed: they count from 1.
     pub(super) fn version(&mut self) -> Result<u64, Fault> {
-        let version = self.integer()?;
-        u64::try_from(version).map_err(|error| self.fault(error))
+        found::version(self.unsigned()?).map_err(|what| self.fault(what))
     }
 
     pub(super) fn time(&mut self) -> Result<Timestamp, Fault> {
