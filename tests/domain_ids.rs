@@ -162,6 +162,9 @@ fn an_operation_id_is_made_in_whole_milliseconds() {
     assert_eq!(made_at(-1_000_000), 0, "nothing is made before the epoch");
     let last = ((1 << 48) - 1) * 1_000;
     assert_eq!(made_at(last), last, "the last millisecond that fits");
+    for later in [last + 1_000, 2 * last, i64::MAX] {
+        assert_eq!(made_at(later), last, "{later}: a time that does not fit is not taken for an early one");
+    }
 }
 
 #[test]

@@ -62,6 +62,16 @@ fn a_limit_of_zero_sells_nothing() {
 }
 
 #[test]
+fn the_largest_limit_is_a_limit() {
+    const MAX: u32 = u32::MAX;
+    let world = World::at(UNTIL).with_limit(Some(MAX)).pool("floor", MAX, 0, &[]).allowance("ann", MAX - 1, 0, &[]);
+    let changes = world.verdict(hold("ann", &[], &[("floor", 1)])).unwrap();
+    assert_eq!(allowance_after(&changes, "ann"), Some((MAX, 0)));
+    let refused = world.verdict(hold("ann", &[], &[("floor", 2)]));
+    assert_eq!(refused, Err(Rejection::LimitReached { limit: MAX, taken: MAX - 1, wanted: 2 }));
+}
+
+#[test]
 fn without_a_limit_nothing_is_counted() {
     let world = World::at(UNTIL.before(MOMENT)).pool("floor", 9, 2, &[]);
     let world = world.reservation(1, "ann", &[], &[("floor", 2)], HELD);

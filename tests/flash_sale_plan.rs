@@ -64,6 +64,40 @@ fn broken_plans_are_refused_with_one_clear_line() {
 }
 
 #[test]
+fn a_plan_that_is_too_large_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("plan.json");
+    fs::File::create(&file).expect("a file").set_len((64 << 20) + 1).expect("a file of holes");
+    with_plan(&file, &[]).assert_refused("has more than 67108864 bytes");
+    with_plan(Path::new("/dev/zero"), &[]).assert_refused("has more than 67108864 bytes");
+}
+
+#[test]
+fn a_plan_is_not_quoted_at_length() {
+    let mut long = plan(&[("Z", vec![row("1", &["a"])])]);
+    long["zones"] = "z".repeat(100_000).into();
+    let run = sale_of(long.to_string());
+    assert!(run.stderr.len() < 1_000, "{} bytes", run.stderr.len());
+    run.assert_refused("is not a seating plan");
+    let run = sale_of(plan(&[("Z", vec![row("1", &[&"é".repeat(100_000)])])]).to_string());
+    assert!(run.stderr.len() < 1_000, "{} bytes", run.stderr.len());
+    run.assert_refused("has an unusable seat_guid");
+}
+
+#[test]
+fn a_plan_has_so_many_areas_and_seats_and_no_more() {
+    let ids: Vec<String> = (0..250_001).map(|n| format!("s{n}")).collect();
+    let row_of = |ids: &[String]| row("1", &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let seats = |count: usize| plan(&[("Z", vec![row_of(&ids[..count])])]);
+    sale_of(seats(250_001).to_string()).assert_refused("has more than 250000 seats");
+    // As many zones of one name as there may be.
+    let zones = |count: usize| plan(&ids[..count].iter().map(|id| ("Z", vec![row("1", &[id])])).collect::<Vec<_>>());
+    sale_of(zones(10_001).to_string()).assert_refused("has more than 10000 zones with seats");
+    let areas = hall_of(&zones(10_000))["areas"].as_array().expect("areas").len();
+    assert_eq!(areas, 10_000);
+}
+
+#[test]
 fn unknown_fields_numbers_as_labels_and_missing_labels_are_taken() {
     let mut odd = plan(&[("", vec![row("1", &["a", "b"]), row("2", &["c"])])]);
     odd["zones"][0]["areas"] = json!([{"shape": "circle", "color": "#fff"}]);

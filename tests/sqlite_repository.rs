@@ -745,6 +745,53 @@ async fn records_of_another_event_are_not_written() {
     assert_eq!(error.kind(), StoreErrorKind::Permanent);
 }
 
+/// What another program has made of the rows, past the conditions of their tables.
+#[tokio::test]
+async fn rows_that_this_library_never_writes_are_refused_in_few_words() {
+    for (damage, words) in [
+        ("UPDATE pool SET held = 9", "9 held and 2 booked of 9"),
+        ("UPDATE pool SET version = 0", "a version of 0"),
+        ("UPDATE pool SET version = -1", "out of range"),
+        ("UPDATE pool SET booked = 4294967296", "out of range"),
+        ("UPDATE event SET state = replace(hex(zeroblob(1000000)), '00', 'x' || char(10))", "x\\nx\\nx"),
+        ("UPDATE event SET state = CAST(x'ff' AS TEXT)", "utf-8"),
+    ] {
+        let f = fixture();
+        commit(
+            &f.repository,
+            vec![write(RecordKey::Event, 0, an_event(None)), write(RecordKey::Pool(pool_id()), 0, a_pool(9, 1, 2))],
+        )
+        .await;
+        let outside = f.outside();
+        outside.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        outside.execute_batch(damage).unwrap();
+        let records = vec![RecordKey::Pool(pool_id())];
+        let request = LoadRequest { event: event_id(), records, free_in: Vec::new() };
+        let error = f.repository.load(&request).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Permanent, "{damage}");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains(words) && cause.len() < 300, "{damage}: {cause:.300}");
+    }
+}
+
+/// The one after it cannot be counted any more.
+#[tokio::test]
+async fn a_record_of_the_last_version_is_not_written_again() {
+    let f = fixture();
+    commit(
+        &f.repository,
+        vec![write(RecordKey::Event, 0, an_event(None)), write(RecordKey::Pool(pool_id()), 0, a_pool(9, 1, 2))],
+    )
+    .await;
+    f.outside().execute_batch("UPDATE pool SET version = 9223372036854775807").unwrap();
+    let last = u64::try_from(i64::MAX).unwrap();
+    let group = group(vec![write(RecordKey::Pool(pool_id()), last, a_pool(9, 2, 2))]);
+    let error = f.repository.commit(&event_id(), &[group]).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Permanent);
+    let pools = f.repository.pools(&PoolQuery { event: event_id(), after: None, limit: 1 }).await.unwrap();
+    assert_eq!(pools, [(pool_id(), last, Pool { capacity: 9, held: 1, booked: 2 })]);
+}
+
 #[test]
 fn a_damaged_schema_is_refused() {
     let f = fixture();

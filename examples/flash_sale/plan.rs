@@ -5,7 +5,8 @@
 //! an aisle: a step that is clearly longer than the row's usual one.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
@@ -16,6 +17,18 @@ use crate::hall::{self, Area, Hall};
 
 /// The plan that is sold when no other is named: 1,252 seats in six blocks.
 const RIETHSPORTHALLE: &str = include_str!("../data/riethsporthalle-erfurt.json");
+
+/// Largest file that is read as a plan, in bytes. A seat takes about a hundred.
+const PLAN_BYTES_MAX: u64 = 64 << 20;
+
+/// Most seats of a plan.
+pub(crate) const SEATS_MAX: usize = 250_000;
+
+/// Most areas of a plan, so that the number behind an area's name has at most five digits.
+pub(crate) const AREAS_MAX: usize = 10_000;
+
+/// Longest reason for refusing a plan, in bytes: it quotes the plan.
+const REASON_BYTES_MAX: usize = 400;
 
 /// Longest part of a zone's name that becomes an area's name, so that a number still fits behind it.
 const AREA_NAME_BYTES_MAX: usize = 56;
@@ -93,9 +106,24 @@ pub(crate) fn read(file: Option<&Path>, standing: u32) -> Result<Hall, Failure> 
         return hall_of(RIETHSPORTHALLE, standing).map_err(|why| Failure::usage(format!("the built-in plan: {why}")));
     };
     let shown = file.display();
-    let bytes = fs::read(file).map_err(|error| Failure::usage(format!("the plan {shown} cannot be read: {error}")))?;
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(PLAN_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = read.map_err(|error| Failure::usage(format!("the plan {shown} cannot be read: {error}")))?;
+    if read as u64 > PLAN_BYTES_MAX {
+        return Err(Failure::usage(format!("the plan {shown} has more than {PLAN_BYTES_MAX} bytes")));
+    }
     let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("the plan {shown} is not UTF-8")))?;
-    hall_of(&text, standing).map_err(|why| Failure::usage(format!("the plan {shown} {why}")))
+    hall_of(&text, standing).map_err(|why| Failure::usage(format!("the plan {shown} {}", short(why))))
+}
+
+/// What is wrong quotes the plan, and a text of a plan may be as long as the plan.
+fn short(mut why: String) -> String {
+    if why.len() > REASON_BYTES_MAX {
+        let cut = why.char_indices().map(|(at, _)| at).take_while(|at| *at <= REASON_BYTES_MAX).last();
+        why.truncate(cut.unwrap_or(0));
+        why.push('…');
+    }
+    why
 }
 
 /// Makes a hall of a plan, or says in one line what is wrong with it.
@@ -108,7 +136,7 @@ fn hall_of(text: &str, standing: u32) -> Result<Hall, String> {
     let categories: HashMap<&str, usize> =
         plan.categories.iter().enumerate().rev().map(|(rank, category)| (category.name.as_str(), rank)).collect();
     let mut guids = HashSet::new();
-    let mut names = HashSet::new();
+    let mut names = HashMap::new();
     let mut areas = Vec::new();
     for (index, zone) in plan.zones.iter().enumerate() {
         let mut best = usize::MAX;
@@ -123,8 +151,14 @@ fn hall_of(text: &str, standing: u32) -> Result<Hall, String> {
             };
             best = best.min(*rank);
         }
+        if guids.len() > SEATS_MAX {
+            return Err(format!("has more than {SEATS_MAX} seats"));
+        }
         let rows = rows_from_the_front(zone);
         if !rows.is_empty() {
+            if areas.len() == AREAS_MAX {
+                return Err(format!("has more than {AREAS_MAX} zones with seats"));
+            }
             areas.push(Area { name: unique_name(&zone.name, index, &mut names), category: best, rows });
         }
     }
@@ -182,8 +216,9 @@ fn distance(from: &Seat, to: &Seat) -> f64 {
     }
 }
 
-/// Zones may share a name, or have none; areas may not, or their places would be neighbours.
-fn unique_name(name: &str, index: usize, taken: &mut HashSet<String>) -> String {
+/// Zones may share a name, or have none; areas may not, or their places would be neighbours. `taken` has the number of the
+/// next copy of each name.
+fn unique_name(name: &str, index: usize, taken: &mut HashMap<String, usize>) -> String {
     let mut base = one_line(name);
     while base.len() > AREA_NAME_BYTES_MAX {
         base.pop();
@@ -192,12 +227,19 @@ fn unique_name(name: &str, index: usize, taken: &mut HashSet<String>) -> String 
         "" => format!("Zone {}", index + 1),
         base => base.to_owned(),
     };
-    let mut unique = base.clone();
-    let mut copy = 2_usize;
-    while !taken.insert(unique.clone()) {
-        unique = format!("{base} ({copy})");
+    let Some(mut copy) = taken.get(&base).copied() else {
+        taken.insert(base.clone(), 2);
+        return base;
+    };
+    let unique = loop {
+        let unique = format!("{base} ({copy})");
         copy += 1;
-    }
+        if !taken.contains_key(&unique) {
+            break unique;
+        }
+    };
+    taken.insert(base, copy);
+    taken.insert(unique.clone(), 2);
     unique
 }
 

@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "mssql", feature = "postgres"))]
 mod certificates;
+#[cfg(any(feature = "mssql", feature = "postgres", feature = "sqlite"))]
+mod found;
 #[cfg(any(feature = "mssql", feature = "postgres"))]
 mod gathered;
 #[cfg(any(feature = "mssql", feature = "postgres"))]

@@ -167,6 +167,9 @@ text_id! {
     BlockReason
 }
 
+/// RFC 9562, section 5.7: a UUID of version 7 has 48 bits for its milliseconds.
+const UUID_MILLIS_MAX: u64 = (1 << 48) - 1;
+
 macro_rules! uuid_display {
     ($name:ident) => {
         impl fmt::Debug for $name {
@@ -207,7 +210,8 @@ macro_rules! uuid_display {
         }
 
         impl $name {
-            /// A UUID of version 7 from a time and ten random bytes.
+            /// A UUID of version 7 from a time and ten random bytes. It has room for the years 1970 to 10889: an earlier or
+            /// later time is cut to them.
             ///
             /// ```
             #[doc = concat!("use ticket_reservation::domain::{", stringify!($name), ", Timestamp};")]
@@ -219,7 +223,7 @@ macro_rules! uuid_display {
             /// ```
             #[must_use]
             pub fn from_parts(time: Timestamp, random: [u8; 10]) -> Self {
-                let millis = u64::try_from(time.as_micros() / 1_000).unwrap_or(0);
+                let millis = u64::try_from(time.as_micros() / 1_000).unwrap_or(0).min(UUID_MILLIS_MAX);
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
             }
 

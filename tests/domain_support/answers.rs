@@ -136,10 +136,9 @@ impl Model {
             let sale = &self.sales[&command.event];
             let mut places: Vec<_> = chosen.iter().map(|ticket| &sale.places[*ticket]).collect();
             places.sort();
-            let adjacent = places
-                .iter()
-                .zip(places[0].number..)
-                .all(|(place, number)| place.area == best.area && place.row == places[0].row && place.number == number);
+            let adjacent = places.iter().zip(u64::from(places[0].number)..).all(|(place, nth)| {
+                (&place.area, place.row, u64::from(place.number)) == (&best.area, places[0].row, nth)
+            });
             prop_assert!(adjacent, "best available chose {:?}", places);
         }
         // Chosen or named: nobody else may have any of it.

@@ -80,21 +80,21 @@ impl Model {
         &self,
         event: &EventId,
         customer: &CustomerId,
-        places: u32,
+        places: u64,
         now: Timestamp,
         but: Option<ReservationId>,
     ) -> Option<&'static str> {
         let limit = self.sales[event].terms.limit_per_customer?;
-        (self.taken_by(event, customer, now, but) + places > limit).then_some("limit_reached")
+        (self.taken_by(event, customer, now, but) + places > u64::from(limit)).then_some("limit_reached")
     }
 
     fn against_hold(&self, event: &EventId, sale: &Sale, hold: &Hold, at: At<'_>) -> Reasons {
         let mut named: Vec<TicketId> = hold.lines.tickets().to_vec();
         let best = hold.best_available.as_ref();
-        let mut places = hold.lines.places();
+        let mut places = u64::from(hold.lines.places());
         let mut reasons = Reasons::new();
         if let Some(best) = best {
-            places += best.quantity;
+            places += u64::from(best.quantity);
             let free = self.free_places(event, &best.area, &named, at.now);
             if at.picked.is_empty() && !has_neighbours(&free, best.quantity) {
                 reasons.insert("no_neighbours");
@@ -141,7 +141,7 @@ impl Model {
                 reasons.extend(used_up.then_some("extension_limit"));
             }
             (Action::Transfer(Transfer { to, .. }), _) => {
-                reasons.extend(self.against_limit(event, to, booking.lines.places(), at.now, Some(id)));
+                reasons.extend(self.against_limit(event, to, booking.lines.places().into(), at.now, Some(id)));
             }
             _ => {}
         }
@@ -169,7 +169,7 @@ impl Model {
             let free = self.free_in_pool(event, pool, now, Some(id));
             reasons.extend(free.is_none_or(|free| free < *quantity).then_some("insufficient"));
         }
-        reasons.extend(self.against_limit(event, &booking.customer, booking.lines.places(), now, Some(id)));
+        reasons.extend(self.against_limit(event, &booking.customer, booking.lines.places().into(), now, Some(id)));
         reasons
     }
 
@@ -199,7 +199,7 @@ impl Model {
                     _ => command.receiving_customer(),
                 };
                 let really = receiver.map(|who| self.taken_by(event, who, at.now, subject));
-                really == Some(*taken) && self.sales[event].terms.limit_per_customer == Some(*limit)
+                really == Some(u64::from(*taken)) && self.sales[event].terms.limit_per_customer == Some(*limit)
             }
             Rejection::NoNeighbours { area, free, .. } => {
                 let named = hold.map(|hold| hold.lines.tickets()).unwrap_or_default();

@@ -111,9 +111,9 @@ impl Model {
     ) -> Option<u32> {
         let capacity = self.sales[event].capacities.get(pool)?;
         let lines = self.counting(event, now, but).flat_map(|booking| booking.lines.pools());
-        let taken: u32 = lines.filter(|(id, _)| id == pool).map(|(_, quantity)| quantity).sum();
+        let taken: u64 = lines.filter(|(id, _)| id == pool).map(|(_, quantity)| u64::from(*quantity)).sum();
         // A clock that has stepped back sees holds as live whose places were sold again since.
-        Some(capacity.saturating_sub(taken))
+        Some(capacity.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX)))
     }
 
     pub(crate) fn taken_by(
@@ -122,8 +122,9 @@ impl Model {
         customer: &CustomerId,
         now: Timestamp,
         but: Option<ReservationId>,
-    ) -> u32 {
-        self.counting(event, now, but).filter(|it| it.customer == *customer).map(|it| it.lines.places()).sum()
+    ) -> u64 {
+        let places = |booking: &Booking| u64::from(booking.lines.places());
+        self.counting(event, now, but).filter(|it| it.customer == *customer).map(places).sum()
     }
 
     /// The free places of an area that are not named.
@@ -143,5 +144,8 @@ impl Model {
 
 /// Whether so many of the places stand next to each other.
 pub(crate) fn has_neighbours(places: &BTreeSet<(u32, u32)>, quantity: u32) -> bool {
-    places.iter().any(|(row, first)| (*first..first + quantity).all(|number| places.contains(&(*row, number))))
+    places.iter().any(|(row, first)| {
+        let last = first.checked_add(quantity.saturating_sub(1));
+        last.is_some_and(|last| (*first..=last).all(|number| places.contains(&(*row, number))))
+    })
 }

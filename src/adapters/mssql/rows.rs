@@ -6,6 +6,7 @@ use tiberius::{FromSql, Row};
 use uuid::Uuid;
 
 use super::error::{Fault, MssqlError};
+use crate::adapters::found::{self, told};
 use crate::domain::{
     ActionKind, Allowance, Event, EventState, Fingerprint, InvalidId, Lines, OperationId, OperationRecord, Place, Pool,
     PoolId, Record, RecordKey, Recorded, Reservation, ReservationId, ReservationState, SalesWindow, Ticket, TicketId,
@@ -74,12 +75,12 @@ impl<'r> Columns<'r> {
     pub(super) fn kind(self) -> Result<&'r str, Fault> {
         match self.0.try_get("kind") {
             Ok(kind) => kind.ok_or_else(|| Fault::Content { kind: String::new(), what: "it has no kind".to_owned() }),
-            Err(error) => Err(Fault::Content { kind: String::new(), what: error.to_string() }),
+            Err(error) => Err(Fault::Content { kind: String::new(), what: told(error) }),
         }
     }
 
     pub(super) fn fault(self, what: impl Display) -> Fault {
-        Fault::Content { kind: self.kind().unwrap_or_default().to_owned(), what: what.to_string() }
+        Fault::Content { kind: self.kind().unwrap_or_default().to_owned(), what: told(what) }
     }
 
     pub(super) fn optional<T: FromSql<'r>>(self, column: &str) -> Result<Option<T>, Fault> {
@@ -132,7 +133,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn version(self) -> Result<u64, Fault> {
-        self.unsigned("version")
+        found::version(self.unsigned("version")?).map_err(|what| self.fault(what))
     }
 
     pub(super) fn versioned(self, record: Record) -> Result<Versioned, Fault> {
@@ -185,7 +186,8 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn pool(self) -> Result<Pool, Fault> {
-        Ok(Pool { capacity: self.count("capacity")?, held: self.count("held")?, booked: self.count("booked")? })
+        let pool = found::pool(self.count("capacity")?, self.count("held")?, self.count("booked")?);
+        pool.map_err(|what| self.fault(what))
     }
 
     fn allowance(self) -> Result<Allowance, Fault> {

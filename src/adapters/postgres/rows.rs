@@ -7,6 +7,7 @@ use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use super::error::Fault;
+use crate::adapters::found::{self, told};
 use crate::domain::{
     ActionKind, Allowance, Event, EventState, Fingerprint, InvalidId, Lines, OperationRecord, Place, Pool, PoolId,
     Record, RecordKey, Recorded, Reservation, ReservationId, ReservationState, SalesWindow, Ticket, TicketId,
@@ -77,11 +78,11 @@ impl<'r> Columns<'r> {
 
     /// What kind of row it is.
     pub(super) fn kind(self) -> Result<&'r str, Fault> {
-        self.0.try_get(KIND).map_err(|error| Fault::Content { kind: String::new(), what: error.to_string() })
+        self.0.try_get(KIND).map_err(|error| Fault::Content { kind: String::new(), what: told(error) })
     }
 
     pub(super) fn fault(self, what: impl Display) -> Fault {
-        Fault::Content { kind: self.kind().unwrap_or_default().to_owned(), what: what.to_string() }
+        Fault::Content { kind: self.kind().unwrap_or_default().to_owned(), what: told(what) }
     }
 
     pub(super) fn get<T: FromSql<'r>>(self, at: usize) -> Result<T, Fault> {
@@ -118,7 +119,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn version(self) -> Result<u64, Fault> {
-        self.unsigned(VERSION)
+        found::version(self.unsigned(VERSION)?).map_err(|what| self.fault(what))
     }
 
     /// The reservation that the row is about.
@@ -186,7 +187,8 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn pool(self) -> Result<Pool, Fault> {
-        Ok(Pool { capacity: self.count(NUMBER_1)?, held: self.count(NUMBER_2)?, booked: self.count(NUMBER_3)? })
+        let pool = found::pool(self.count(NUMBER_1)?, self.count(NUMBER_2)?, self.count(NUMBER_3)?);
+        pool.map_err(|what| self.fault(what))
     }
 
     pub(super) fn reservation(self) -> Result<Reservation, Fault> {

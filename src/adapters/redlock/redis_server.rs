@@ -19,12 +19,19 @@ pub use ::redis;
 
 const SCRIPT: &str = include_str!("script.lua");
 
-/// Most keys of one script, so that none keeps a server busy for long. One ask is never divided.
-const KEYS_PER_SCRIPT_MAX: usize = 256;
+/// Most keys of one script, so that none keeps a server busy for long. One ask is never divided. Fuzzed with a few, which is
+/// quicker.
+const KEYS_PER_SCRIPT_MAX: usize = if cfg!(fuzzing) { 4 } else { 256 };
 
 /// Most requests that wait to be written to one connection. With more, one could be written before another one that came
 /// earlier: more than there ever are, as a node that stands still is soon left alone.
 const REQUESTS_WAITING_MAX: usize = 1 << 20;
+
+/// Longest code of an error and longest name of a policy, in bytes: Redis' own have up to 16.
+const WORD_BYTES_MAX: usize = 32;
+
+/// How many hexadecimal digits the hash of a script has, and a server's `run_id`.
+const HASH_DIGITS: usize = 40;
 
 /// For how long a health check sets its key.
 const CHECK_TTL: Duration = Duration::from_secs(1);
@@ -127,6 +134,7 @@ impl Server for RedisServer {
             Value::SimpleString(hash) => Some(hash),
             _ => None,
         };
+        let hash = hash.filter(|hash| hash.len() == HASH_DIGITS && hash.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let hash = hash.ok_or_else(|| ServerError::Closed(Arc::from("it does not name the script")))?;
         let life = info(&mut connection, "server").await?.and_then(|info| life(&info));
         Ok(Connected { link: Arc::new(RedisLink { connection, hash: Arc::from(hash) }), life })
@@ -201,7 +209,7 @@ impl Link for RedisLink {
             if let Some(policy) = memory.and_then(|info| info.get::<String>("maxmemory_policy"))
                 && policy != "noeviction"
             {
-                findings.push(Finding::Eviction { policy: Arc::from(policy) });
+                findings.push(Finding::Eviction { policy: Arc::from(word(&policy)) });
             }
             let token = LockToken::from_bytes([0; 16]);
             let asks = [
@@ -323,7 +331,13 @@ fn answers(asks: &[Ask], value: Value) -> Result<Vec<Answer>, ServerError> {
 
 /// An error's code, as some versions put a sign before it.
 fn refusal(code: &str) -> Refusal {
-    Refusal::from_code(code.trim_start_matches('-'))
+    Refusal::from_code(word(code.trim_start_matches('-')))
+}
+
+/// The beginning of what a server says, as far as it may stand in a log.
+fn word(said: &str) -> &str {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    &said[..said.bytes().take(WORD_BYTES_MAX).take_while(is_plain).count()]
 }
 
 async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, ServerError> {
@@ -341,7 +355,7 @@ async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<O
 }
 
 fn life(info: &InfoDict) -> Option<Life> {
-    let run_id: String = info.get("run_id")?;
+    let run_id: String = info.get("run_id").filter(|id: &String| id.len() <= HASH_DIGITS)?;
     let uptime: u64 = info.get("uptime_in_seconds")?;
     Some(Life { run_id: Arc::from(run_id), uptime: Duration::from_secs(uptime) })
 }
@@ -368,5 +382,20 @@ fn describe(error: &RedisError) -> String {
     match std::error::Error::source(error).filter(|_| error.is_io_error()) {
         Some(io) => io.to_string(),
         None => error.category().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_server_says_no_more_than_a_word_is_repeated() {
+        assert_eq!(&*refusal("-NOPERM").code, "NOPERM");
+        assert_eq!(word("allkeys-lru"), "allkeys-lru");
+        assert_eq!(word(&"A".repeat(1_000_000)), "A".repeat(WORD_BYTES_MAX));
+        for (said, repeated) in [("OOM\x1b[2J", "OOM"), ("\0", ""), ("É", ""), ("", "")] {
+            assert_eq!(word(said), repeated, "{said:?}");
+        }
     }
 }

@@ -41,11 +41,11 @@ impl Store<'_> {
             let mut columns = Columns::of("ticket", row);
             areas.push(AreaAvailability {
                 area: columns.id()?,
-                tickets: columns.version()?,
-                available: columns.version()?,
-                held: columns.version()?,
-                booked: columns.version()?,
-                blocked: columns.version()?,
+                tickets: columns.unsigned()?,
+                available: columns.unsigned()?,
+                held: columns.unsigned()?,
+                booked: columns.unsigned()?,
+                blocked: columns.unsigned()?,
             });
         }
         Ok(areas)

@@ -51,7 +51,7 @@ impl<'c> Feed<'c> {
     /// Appends a record as a commit leaves it. Answers whether it belongs in the feed.
     pub(super) fn append(&mut self, event: &EventId, sequence: Sequence, write: &Write) -> Result<bool, Fault> {
         let event = event.as_str();
-        let (sequence, version) = (number(sequence)?, number(write.version)? + 1);
+        let (sequence, version) = (number(sequence)?, number(write.version.saturating_add(1))?);
         let at = write.decided_at.as_micros();
         let appended = match (&write.key, &write.record) {
             (RecordKey::Event, Record::Event(record)) => {

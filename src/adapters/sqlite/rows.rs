@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
 use super::error::Fault;
+use crate::adapters::found::{self, told};
 use crate::domain::{
     ActionKind, Allowance, AreaId, Event, EventState, Fingerprint, InvalidId, Lines, OperationRecord, Place, Pool,
     Recorded, Reservation, ReservationId, ReservationState, SalesWindow, Ticket, TicketState, Timestamp,
@@ -33,7 +34,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn fault(&self, what: impl Display) -> Fault {
-        Fault::Content { table: self.table, what: what.to_string() }
+        Fault::Content { table: self.table, what: told(what) }
     }
 
     fn value(&mut self) -> Result<ValueRef<'r>, Fault> {
@@ -51,9 +52,14 @@ impl<'r> Columns<'r> {
         self.optional_integer()?.ok_or_else(|| self.fault("no number"))
     }
 
+    pub(super) fn unsigned(&mut self) -> Result<u64, Fault> {
+        let number = self.integer()?;
+        u64::try_from(number).map_err(|error| self.fault(error))
+    }
+
+    /// The version of a record that is there, or a position in the change feed: they count from 1.
     pub(super) fn version(&mut self) -> Result<u64, Fault> {
-        let version = self.integer()?;
-        u64::try_from(version).map_err(|error| self.fault(error))
+        found::version(self.unsigned()?).map_err(|what| self.fault(what))
     }
 
     pub(super) fn time(&mut self) -> Result<Timestamp, Fault> {
@@ -150,7 +156,7 @@ pub(super) fn ticket(columns: &mut Columns<'_>) -> Result<Ticket, Fault> {
 pub(super) const POOL: &str = "capacity, held, booked";
 
 pub(super) fn pool(columns: &mut Columns<'_>) -> Result<Pool, Fault> {
-    Ok(Pool { capacity: columns.count()?, held: columns.count()?, booked: columns.count()? })
+    found::pool(columns.count()?, columns.count()?, columns.count()?).map_err(|what| columns.fault(what))
 }
 
 /// The columns of an allowance, in the order in which [`allowance`] reads them.

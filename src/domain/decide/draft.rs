@@ -155,19 +155,20 @@ impl<'v, 's> Draft<'v, 's> {
         now: Timestamp,
     ) -> Result<(), Rejection> {
         let Some(limit) = self.event()?.limit_per_customer else { return Ok(()) };
+        // Together they may be more than 32 bits hold, even where the limit is as high as it can be.
+        let allows = |it: &Allowance| it.taken().checked_add(quantity).is_some_and(|taken| taken <= limit);
         let mut allowance = self.allowance(customer);
-        if allowance.taken().saturating_add(quantity) > limit {
+        if !allows(&allowance) {
             for lapsed in self.view.lapsed(&LapsedOf::Customer(customer.clone())) {
                 self.reclaim(*lapsed, now);
                 allowance = self.allowance(customer);
-                if allowance.taken().saturating_add(quantity) <= limit {
+                if allows(&allowance) {
                     break;
                 }
             }
         }
-        let taken = allowance.taken();
-        if taken.saturating_add(quantity) > limit {
-            return Err(Rejection::LimitReached { limit, taken, wanted: quantity });
+        if !allows(&allowance) {
+            return Err(Rejection::LimitReached { limit, taken: allowance.taken(), wanted: quantity });
         }
         allowance.held += quantity;
         self.allowances.insert(customer.clone(), allowance);
