@@ -283,7 +283,7 @@ impl BookingService {
     }
 
     /// One bounded step of tidying up: settles at most `limit` expired holds, and purges at most `limit` operation
-    /// records and feed rows that are [kept](Policies::kept_for) no longer. The host drives it, as often as it likes, from as many
+    /// records and feed rows older than the policy's retention. The host drives it, as often as it likes, from as many
     /// processes as it likes; what is sold never depends on it.
     ///
     /// # Errors

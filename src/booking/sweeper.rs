@@ -33,7 +33,7 @@ pub(super) async fn sweep(core: &Core, limit: usize) -> Result<Swept, StoreError
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    let purged = core.repository.purge(core.policies.kept_for(), limit).await?;
+    let purged = core.repository.purge(core.policies.retention, limit).await?;
     core.observe(&Observation::Swept { expired, operations: purged.operations, changes: purged.changes });
     first_error.map_or(Ok(Swept { expired, purged }), Err)
 }

@@ -24,28 +24,8 @@ pub struct Policies {
     pub hold_ttl_max: Duration,
     /// What happens to a confirmation after the deadline.
     pub late_payment: LatePayment,
-    /// How long an operation id is good: one that is older is refused. Operation records and change-feed rows are
-    /// [kept](Self::kept_for) a quarter longer.
+    /// How long operation records and change-feed rows are kept. An operation id older than this is refused.
     pub retention: Duration,
-}
-
-impl Policies {
-    /// How long operation records and change-feed rows are kept: for the retention and a quarter of it.
-    ///
-    /// An operation may be decided when its id is only just good, and its commit may arrive late. It meets its record, or the
-    /// tombstone of one that was given up, as long as it is not later than that quarter.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use ticket_reservation::domain::Policies;
-    ///
-    /// let policies = Policies { retention: Duration::from_secs(8 * 60 * 60), ..Policies::default() };
-    /// assert_eq!(policies.kept_for(), Duration::from_secs(10 * 60 * 60));
-    /// ```
-    #[must_use]
-    pub fn kept_for(&self) -> Duration {
-        self.retention.saturating_add(self.retention / 4)
-    }
 }
 
 impl Default for Policies {

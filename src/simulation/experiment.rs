@@ -88,7 +88,7 @@ fn run(seed: u64, kind: Kind) -> Booked {
     let executor = Executor::new(dice.another(), Trace::off());
     let trouble = Arc::new(Trouble::new(dice.another(), |_| false));
     let clock = MachineClock::new(&executor, 0);
-    let store = StoreServer::new(&executor, clock.clone(), Policies::default().kept_for(), Arc::clone(&trouble));
+    let store = StoreServer::new(&executor, clock.clone(), Policies::default().retention, Arc::clone(&trouble));
     open(&store);
     let node = |number| LockNode::new(&executor, format!("node {number}"), clock.clone(), Arc::clone(&trouble));
     let nodes: Vec<LockNode> = (1..=NODES).map(node).collect();

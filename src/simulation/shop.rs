@@ -102,8 +102,7 @@ impl Shop {
             trouble.fire(fault);
             MachineClock::new(&executor, dice.between(0, 2 * max) as i64 - max as i64)
         };
-        let kept_for = Policies { retention: settings.retention, ..Policies::default() }.kept_for();
-        let store = StoreServer::new(&executor, store_clock.clone(), kept_for, Arc::clone(&trouble));
+        let store = StoreServer::new(&executor, store_clock.clone(), settings.retention, Arc::clone(&trouble));
         let nodes = match settings.lock {
             LockKind::Redlock(nodes) => nodes,
             LockKind::None | LockKind::GrantsAll => 0,
