@@ -89,6 +89,8 @@ fn invalid() -> Vec<(Action, InvalidLines)> {
         (best(991, &[], 10), too_many),
         (best(990, &[("floor", 5)], 10), too_many),
         (best(990, &[], u32::MAX), InvalidLines::TooMany { lines: 990 + u32::MAX as usize }),
+        (best(0, &[("floor", u32::MAX)], 1), InvalidLines::Overflow),
+        (best(1, &[("floor", u32::MAX - 3)], 3), InvalidLines::Overflow),
         (block(many(1_001)), too_many),
         (Action::Unblock { tickets: many(1_001) }, too_many),
         (import(10_001, 0), InvalidLines::ImportTooLarge { lines: 10_001 }),

@@ -12,7 +12,7 @@ mod hall;
 mod plan;
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
@@ -20,12 +20,8 @@ use libfuzzer_sys::fuzz_target;
 use failure::Failure;
 use hall::Hall;
 
-/// Where the plans are written to: in memory, where the system has such a place.
-static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    folder.expect("a folder")
-});
+/// Where the plans are written to.
+static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| FOLDER.path().join("plan.json"));
 
 /// Longest line about a plan that is refused, in bytes: it does not repeat the plan.

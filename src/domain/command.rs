@@ -214,7 +214,10 @@ impl Command {
         match &self.action {
             Action::Hold(hold) => match &hold.best_available {
                 Some(best) if best.quantity == 0 => Err(InvalidLines::ZeroQuantity),
-                Some(best) => check_count(hold.lines.tickets().len() + hold.lines.pools().len(), best.quantity),
+                Some(best) => {
+                    check_count(hold.lines.tickets().len() + hold.lines.pools().len(), best.quantity)?;
+                    hold.lines.places().checked_add(best.quantity).map(drop).ok_or(InvalidLines::Overflow)
+                }
                 None => hold.lines.check_not_empty(),
             },
             Action::Block { tickets, .. } | Action::Unblock { tickets } if tickets.is_empty() => {

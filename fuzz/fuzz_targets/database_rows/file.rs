@@ -1,6 +1,5 @@
 //! The file: it has this library's tables, without what keeps wrong values out of them.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -32,9 +31,7 @@ impl Clock for StoppedClock {
 
 impl File {
     pub(crate) fn new() -> Self {
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let folder = folder.expect("a folder");
+        let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sale.db");
         let connection = Connection::open(&path).expect("a file");
         connection.execute_batch(&tables()).expect("tables");

@@ -3,10 +3,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::os::unix::net::UnixListener as Listener;
-use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use ticket_reservation::adapters::redlock::redis::{Parser, PushKind, Value};
+use ticket_reservation::adapters::redlock::redis::{Parser, Value};
 use ticket_reservation::ports::LockKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -17,9 +16,7 @@ pub(crate) const NODES: usize = 3;
 
 /// The sockets, for all runs: to make them takes longer than the rest.
 static SOCKETS: LazyLock<Sockets> = LazyLock::new(|| {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    let folder = folder.expect("a folder");
+    let folder = tempfile::tempdir().expect("a folder");
     let listen = |node: usize| {
         let listener = Listener::bind(folder.path().join(node.to_string())).expect("a socket");
         listener.set_nonblocking(true).expect("a socket that does not block");
@@ -263,7 +260,8 @@ fn add_done(request: &[Vec<u8>], reply: &Value, asked: Asked, keys: &mut HashSet
 #[derive(Debug, Clone, Copy)]
 enum All {
     OfThem,
-    /// There is something between them that is none. The client gives the connection up, or finds the next reply after it.
+    /// There is something between them that is none, or is pushed. What the client makes of it is its own business: it may give
+    /// the connection up, or take the next reply for the answer to this request or to the next one.
     ThereMayBe,
 }
 
@@ -273,25 +271,18 @@ fn replies(said: &[u8]) -> (Vec<Value>, All) {
     let mut values = Vec::new();
     loop {
         match parser.parse_value(&mut rest) {
+            Ok(Value::Push { .. }) => break,
             Ok(value) => values.push(value),
-            Err(error) if error.is_io_error() => {
-                values.retain(is_reply);
-                return (values, All::OfThem);
-            }
+            Err(error) if error.is_io_error() => return (values, All::OfThem),
             Err(_) => break,
         }
     }
-    let starts = (0..said.len()).filter(|at| matches!(said[*at], b'+' | b'*'));
+    // What might say that something was done. A list in a list never does.
+    let is_start = |at: &usize| match said[*at] {
+        b'+' => true,
+        b'*' => said[*at..].windows(3).find(|it| it.starts_with(b"\r\n")).is_some_and(|it| it[2] != b'*'),
+        _ => false,
+    };
+    let starts = (0..said.len()).filter(is_start);
     (starts.filter_map(|at| Parser::new().parse_value(&said[at..]).ok()).collect(), All::ThereMayBe)
-}
-
-/// What is pushed answers nothing, unless it is about a subscription.
-fn is_reply(value: &Value) -> bool {
-    use PushKind::{PSubscribe, PUnsubscribe, SSubscribe, SUnsubscribe, Subscribe, Unsubscribe};
-    match value {
-        Value::Push { kind, .. } => {
-            matches!(kind, Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe)
-        }
-        _ => true,
-    }
 }
