@@ -13,7 +13,11 @@ fn event() -> EventId {
 }
 
 fn group(key: RecordKey, record: Record) -> Group {
-    Group { reads: Vec::new(), writes: vec![Write { key, version: 0, decided_at: Timestamp::from_micros(1), record }] }
+    Group {
+        reads: Vec::new(),
+        writes: vec![Write { key, version: 0, decided_at: Timestamp::from_micros(1), record }],
+        ..Group::default()
+    }
 }
 
 /// An event as it is made, a pool, and one that no table takes.
