@@ -143,7 +143,7 @@ fn commit(repository: &impl Repository, snapshot: &Snapshot, changes: &ChangeSet
         record: record.clone(),
     };
     let reads = read.into_iter().map(|key| (key.clone(), version(key))).collect();
-    let group = Group { reads, writes: changes.writes.iter().map(write).collect() };
+    let group = Group { reads, writes: changes.writes.iter().map(write).collect(), ..Group::default() };
     if !group.writes.is_empty() {
         answered(block_on(repository.commit(&event(), &[group])));
     }
