@@ -87,7 +87,10 @@ fn every_record_ends_as_its_table_has_it() {
 #[test]
 fn it_has_all_records_and_no_others() {
     let gone = "DELETE FROM change WHERE kind = 'pool'";
-    Copy::new().tamper([gone]).assert_finds(OTHER, "does not know pool standing");
+    // Without gaps, of which there would be more than the audit tells.
+    let without_gaps = "UPDATE change SET sequence =
+                        (SELECT count(*) FROM change AS before WHERE before.sequence <= change.sequence)";
+    Copy::new().tamper([gone, without_gaps]).assert_finds(OTHER, "does not know pool standing");
     let allowance = "INSERT INTO allowance (event_id, customer_id, held, booked, version, decided_at)
                      SELECT event_id, 'buyer-1', 0, 4, 1, 1 FROM event";
     Copy::new().tamper([allowance]).assert_finds(OTHER, "does not know the allowance of buyer-1");
