@@ -17,6 +17,20 @@ use crate::failure::Failure;
 
 type Read<T> = Result<T, tokio_postgres::Error>;
 
+/// A reservation has its lines in columns; the deadline of those of pools stands in what the hold is found by.
+const LINES: &str = "SELECT r.reservation_id, l.line, r.event_id, l.ticket_id, l.pool_id, l.quantity, h.held_until
+    FROM reservation AS r
+    CROSS JOIN LATERAL (
+        SELECT t.line, t.id AS ticket_id, NULL AS pool_id, 1::bigint AS quantity
+        FROM unnest(r.tickets) WITH ORDINALITY AS t (id, line)
+        UNION ALL
+        SELECT coalesce(cardinality(r.tickets), 0) + p.line, NULL, p.id, p.quantity
+        FROM unnest(r.pools, r.quantities) WITH ORDINALITY AS p (id, quantity, line)
+    ) AS l
+    LEFT JOIN hold AS h ON h.reservation_id = r.reservation_id AND h.pool_id = l.pool_id
+    WHERE r.event_id = $1
+    ORDER BY r.reservation_id, l.line";
+
 /// Reads the sale's tables.
 pub(super) async fn read(database: &Database, event: &str) -> Result<Books, Failure> {
     let failed = |error: tokio_postgres::Error| Failure::caused("the audit cannot read the store", &error);
