@@ -117,6 +117,8 @@ bugs! {
     ReservationOverlooked = "reservation_overlooked" breaks Linearizable,
     /// Who reads a change feed that is purged beyond where they are reads on behind the gap.
     GapUntold = "gap_untold" breaks FeedTellsAll,
+    /// Places of a pool are counted on top of what others have counted, without a look at its capacity.
+    RoomNotLookedAt = "room_not_looked_at" breaks Capacity,
 }
 
 /// The one that is planted: its number from 1, or 0.

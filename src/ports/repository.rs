@@ -99,7 +99,12 @@ impl Group {
         let Some(Record::Pool(found_pool)) = &found.record else { return None };
         let moved = |counter: u32, by: i64| u32::try_from(i64::from(counter).checked_add(by)?).ok();
         let (held, booked) = (moved(found_pool.held, shift.held)?, moved(found_pool.booked, shift.booked)?);
-        held.checked_add(booked).filter(|taken| *taken <= found_pool.capacity)?;
+        let has_room = held.checked_add(booked).is_some_and(|taken| taken <= found_pool.capacity);
+        #[cfg(planted_bugs)]
+        let has_room = has_room || crate::planted::is(crate::planted::Bug::RoomNotLookedAt);
+        if !has_room {
+            return None;
+        }
         let record = Record::Pool(Pool { capacity: found_pool.capacity, held, booked });
         let decided_at = write.decided_at.max(found.decided_at);
         Some(Write { key: write.key.clone(), version: found.version, decided_at, record })

@@ -25,3 +25,5 @@ mod secrets;
 mod snapshots;
 mod stage;
 mod tls;
+#[path = "../common/wrong_strings.rs"]
+mod wrong_strings;

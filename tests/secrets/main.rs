@@ -24,6 +24,8 @@ mod redis_servers;
 mod runtime;
 #[path = "../common/scripted_tds/mod.rs"]
 mod scripted_tds;
+#[path = "../common/wrong_strings.rs"]
+mod wrong_strings;
 
 mod collector;
 mod locks;

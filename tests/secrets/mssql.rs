@@ -9,6 +9,7 @@ use super::runtime::TestRuntime;
 use super::scripted_tds::{Answer, Encryption, LoginAnswer, Message, TdsServer, Tls};
 use super::secret::Secrets;
 use super::stores::call_all;
+use super::wrong_strings::WRONG;
 use super::{NOT_LONG, soon};
 
 const RIGHT: &str = "mssql-right-1f6e93";
@@ -119,17 +120,7 @@ async fn with_tls(said: &Collector) {
 }
 
 fn what_is_no_connection_string(said: &Collector) {
-    for rest in [
-        "Encrypt=false",
-        "TrustServerCertificate=true",
-        "Encrypt=perhaps",
-        "Server=a\\b",
-        "Server=a,b",
-        "Colour=blue",
-        "nothing",
-        "User ID='open",
-        "",
-    ] {
+    for rest in WRONG.into_iter().chain([""]) {
         let strings = [
             format!("Server=127.0.0.1;Password={LOST};{rest}"),
             format!("Password={LOST};{rest}"),

@@ -47,12 +47,11 @@ BEGIN
 
     -- With a reservation of this event: its tickets, its pools, and what its customer has taken.
     IF cardinality(v_reservations) > 0 THEN
-        v_tickets := v_tickets || ARRAY(
-            SELECT DISTINCT unnest(r.tickets) FROM reservation AS r
-            WHERE r.reservation_id = ANY (v_reservations) AND r.event_id IS NOT DISTINCT FROM p_event);
-        v_pools := v_pools || ARRAY(
-            SELECT DISTINCT unnest(r.pools) FROM reservation AS r
-            WHERE r.reservation_id = ANY (v_reservations) AND r.event_id IS NOT DISTINCT FROM p_event);
+        SELECT v_tickets || array_agg(DISTINCT l.ticket) FILTER (WHERE l.ticket IS NOT NULL),
+                v_pools || array_agg(DISTINCT l.pool) FILTER (WHERE l.pool IS NOT NULL)
+            INTO v_tickets, v_pools
+            FROM reservation AS r CROSS JOIN LATERAL unnest(r.tickets, r.pools) AS l (ticket, pool)
+            WHERE r.reservation_id = ANY (v_reservations) AND r.event_id IS NOT DISTINCT FROM p_event;
         IF v_is_limited THEN
             v_customers := v_customers || ARRAY(
                 SELECT DISTINCT r.customer_id FROM reservation AS r

@@ -51,19 +51,39 @@ fn created(group: &Group) -> Vec<RecordKey> {
     group.writes.iter().filter(|write| write.version == 0).map(|write| write.key.clone()).collect()
 }
 
-/// Nothing of it is there, neither what it was to change, nor what it was to create, nor a row of the feed.
-async fn ensure_no_trace(
+/// What there is before a commit that must change nothing: the pool, and the rows of the feed.
+struct Before {
+    floor: Versioned,
+    rows: usize,
+}
+
+impl Before {
+    async fn look(bench: &RepositoryBench, event: &EventId) -> Result<Self, Failure> {
+        Ok(Self { floor: bench.get(event, &pool_key("floor")).await?, rows: bench.changes(event).await?.len() })
+    }
+
+    /// Nothing of the group is there, neither what it was to change, nor what it was to create, nor a row of the feed.
+    async fn ensure_still(&self, bench: &RepositoryBench, event: &EventId, group: &Group) -> Checked {
+        ensure_eq!(bench.get(event, &pool_key("floor")).await?, self.floor, "the pool after a conflict");
+        ensure_eq!(bench.changes(event).await?.len(), self.rows, "the rows of the feed after a conflict");
+        for key in created(group) {
+            ensure_eq!(bench.get(event, &key).await?, Versioned::ABSENT, "{key:?} after a conflict");
+        }
+        Ok(())
+    }
+}
+
+/// The group comes too late, which is a conflict, and leaves no trace.
+async fn ensure_too_late(
     bench: &RepositoryBench,
     event: &EventId,
-    group: &Group,
-    before: (Versioned, usize),
+    late: Group,
+    stale: &[RecordKey],
+    what: &str,
 ) -> Checked {
-    ensure_eq!(bench.get(event, &pool_key("floor")).await?, before.0, "the pool after a conflict");
-    ensure_eq!(bench.changes(event).await?.len(), before.1, "the rows of the feed after a conflict");
-    for key in created(group) {
-        ensure_eq!(bench.get(event, &key).await?, Versioned::ABSENT, "{key:?} after a conflict");
-    }
-    Ok(())
+    let before = Before::look(bench, event).await?;
+    ensure_conflict(&bench.commit(event, late.clone()).await?, stale, what)?;
+    before.ensure_still(bench, event, &late).await
 }
 
 pub(super) async fn a_pool_that_others_count_in_is_counted_on_or_a_conflict(bench: &RepositoryBench) -> Checked {
@@ -75,14 +95,14 @@ pub(super) async fn a_pool_that_others_count_in_is_counted_on_or_a_conflict(benc
     let tx = bench.begin(&event, &[pool_key("floor")]).await?.decided_at(decided_later);
     let first = tx.write(pool_key("floor"), pool(10, 4, 1)).group();
     ensure_eq!(bench.commit(&event, first).await?, GroupOutcome::Committed, "a commit without rivals");
-    let (before, rows) = (bench.get(&event, &pool_key("floor")).await?, bench.changes(&event).await?.len());
+    let before = Before::look(bench, &event).await?;
     match bench.commit(&event, late.clone()).await? {
         GroupOutcome::Committed => {
             bench.note("counts on");
             let found = bench.get(&event, &pool_key("floor")).await?;
             ensure_eq!(counters(&found)?, Pool { capacity: 10, held: 7, booked: 1 }, "the counters together");
-            ensure_eq!(found.version, before.version + 1, "the pool's version");
-            ensure!(found.decided_at >= before.decided_at, "the pool's decision time goes back");
+            ensure_eq!(found.version, before.floor.version + 1, "the pool's version");
+            ensure!(found.decided_at >= before.floor.decided_at, "the pool's decision time goes back");
             let changes = bench.changes(&event).await?;
             let row = changes.iter().rev().find(|change| change.key == pool_key("floor"));
             let told = row.map(|row| Versioned::new(row.version, row.decided_at, row.record.clone()));
@@ -95,7 +115,7 @@ pub(super) async fn a_pool_that_others_count_in_is_counted_on_or_a_conflict(benc
         conflict => {
             bench.note("answers with a conflict");
             ensure_conflict(&conflict, &[pool_key("floor")], "a pool that others count in")?;
-            ensure_no_trace(bench, &event, &late, (before, rows)).await
+            before.ensure_still(bench, &event, &late).await
         }
     }
 }
@@ -105,9 +125,7 @@ pub(super) async fn places_that_are_wanting_by_now_are_a_conflict(bench: &Reposi
     bench.stage(&event, 0, &[("floor", 10)], None).await?;
     let late = hold_here(bench, &event, 3).await?;
     bench.put(&event, vec![(pool_key("floor"), pool(10, 4, 4))]).await?;
-    let before = (bench.get(&event, &pool_key("floor")).await?, bench.changes(&event).await?.len());
-    ensure_conflict(&bench.commit(&event, late.clone()).await?, &[pool_key("floor")], "3 places of 2")?;
-    ensure_no_trace(bench, &event, &late, before).await?;
+    ensure_too_late(bench, &event, late, &[pool_key("floor")], "3 places of 2").await?;
     // The last ones fit.
     let fitting = hold_here(bench, &event, 2).await?;
     ensure_eq!(bench.commit(&event, fitting).await?, GroupOutcome::Committed, "a commit without rivals");
@@ -120,9 +138,7 @@ pub(super) async fn a_capacity_that_was_lowered_meanwhile_counts(bench: &Reposit
     bench.stage(&event, 0, &[("floor", 10)], None).await?;
     let late = hold_here(bench, &event, 3).await?;
     bench.put(&event, vec![(pool_key("floor"), pool(2, 0, 0))]).await?;
-    let before = (bench.get(&event, &pool_key("floor")).await?, bench.changes(&event).await?.len());
-    ensure_conflict(&bench.commit(&event, late.clone()).await?, &[pool_key("floor")], "3 places of a pool of 2")?;
-    ensure_no_trace(bench, &event, &late, before).await
+    ensure_too_late(bench, &event, late, &[pool_key("floor")], "3 places of a pool of 2").await
 }
 
 pub(super) async fn no_counter_falls_below_zero(bench: &RepositoryBench) -> Checked {
@@ -137,9 +153,7 @@ pub(super) async fn no_counter_falls_below_zero(bench: &RepositoryBench) -> Chec
         let shifts = vec![PoolShift { pool: pool_id("floor"), held, booked }];
         let late = Group { shifts, ..tx.group() };
         bench.put(&event, vec![(pool_key("floor"), pool(10, 2, 0))]).await?;
-        let before = (bench.get(&event, &pool_key("floor")).await?, bench.changes(&event).await?.len());
-        ensure_conflict(&bench.commit(&event, late.clone()).await?, &[pool_key("floor")], "more than is counted")?;
-        ensure_no_trace(bench, &event, &late, before).await?;
+        ensure_too_late(bench, &event, late, &[pool_key("floor")], "more than is counted").await?;
         bench.put(&event, vec![(pool_key("floor"), pool(10, 3, 1))]).await?;
     }
     Ok(())
@@ -153,10 +167,7 @@ pub(super) async fn whatever_else_is_stale_is_a_conflict(bench: &RepositoryBench
     bench.put(&event, vec![(pool_key("floor"), pool(10, 4, 1))]).await?;
     let terms = bench.get(&event, &RecordKey::Event).await?.record.ok_or_else(|| Failure::new("no event"))?;
     bench.put(&event, vec![(RecordKey::Event, terms)]).await?;
-    let before = (bench.get(&event, &pool_key("floor")).await?, bench.changes(&event).await?.len());
-    let outcome = bench.commit(&event, late.clone()).await?;
-    ensure_conflict(&outcome, &[pool_key("floor"), RecordKey::Event], "an event with other terms")?;
-    ensure_no_trace(bench, &event, &late, before).await
+    ensure_too_late(bench, &event, late, &[pool_key("floor"), RecordKey::Event], "an event with other terms").await
 }
 
 /// What a group was to create is there: it was done before, and is not done twice.
