@@ -119,6 +119,8 @@ bugs! {
     GapUntold = "gap_untold" breaks FeedTellsAll,
     /// Places of a pool are counted on top of what others have counted, without a look at its capacity.
     RoomNotLookedAt = "room_not_looked_at" breaks Capacity,
+    /// A commit that arrives when its operation may have been done, and purged, is written.
+    PurgedOperationsWritten = "purged_operations_written" breaks DoneOnce,
 }
 
 /// The one that is planted: its number from 1, or 0.
@@ -132,6 +134,11 @@ pub fn plant(bug: Option<Bug>) {
 /// Whether there is this bug.
 pub(crate) fn is(bug: Bug) -> bool {
     PLANTED.load(Ordering::Relaxed) == bug as usize + 1
+}
+
+/// Before which time a commit takes operations to be purged.
+pub(crate) fn purged_before(before: Timestamp) -> Timestamp {
+    if is(Bug::PurgedOperationsWritten) { Timestamp::from_micros(i64::MIN) } else { before }
 }
 
 /// When a record was decided, for decisions that follow.

@@ -109,6 +109,32 @@ impl Group {
         let decided_at = write.decided_at.max(found.decided_at);
         Some(Write { key: write.key.clone(), version: found.version, decided_at, record })
     }
+
+    /// Operations among `writes` that may have been done and forgotten: their ids were made before the time before which
+    /// operations are purged. They are a conflict, whatever their versions.
+    ///
+    /// ```
+    /// use ticket_reservation::domain::{EventId, Fingerprint, OperationId, OperationRecord, Record, RecordKey, Recorded, Timestamp};
+    /// use ticket_reservation::ports::{Group, Write};
+    ///
+    /// let made_at = Timestamp::from_micros(1_800_000_000_000_000);
+    /// let key = RecordKey::Operation(OperationId::from_parts(made_at, [2; 10]));
+    /// # let (event, fingerprint) = (EventId::new("gala")?, Fingerprint::from_bytes([0; 16]));
+    /// let record = Record::Operation(OperationRecord { event, fingerprint, recorded: Recorded::Voided });
+    /// let write = Write { key: key.clone(), version: 0, decided_at: made_at, record };
+    /// let group = Group { writes: vec![write], ..Group::default() };
+    /// assert_eq!(group.purged(made_at).count(), 0);
+    /// let later = Timestamp::from_micros(made_at.as_micros() + 1);
+    /// assert_eq!(group.purged(later).collect::<Vec<_>>(), [&key]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn purged(&self, operations_purged_before: Timestamp) -> impl Iterator<Item = &RecordKey> {
+        #[cfg(planted_bugs)]
+        let operations_purged_before = crate::planted::purged_before(operations_purged_before);
+        let is_purged =
+            move |key: &&RecordKey| matches!(key, RecordKey::Operation(id) if id.made_at() < operations_purged_before);
+        self.writes.iter().map(|write| &write.key).filter(is_purged)
+    }
 }
 
 /// What became of a group.
@@ -145,6 +171,10 @@ pub struct Purged {
 ///   exception is a pool that the group only counts in ([`PoolShift`]).
 ///   A group is written whole or not at all. Independent groups share the transaction; a conflict fails its own group
 ///   alone.
+/// - An operation MUST NOT be written any more once it may have been purged, however late the commit arrives: a group that
+///   writes one whose id was made before the time that [`load`](Repository::load) says
+///   ([`Snapshot::operations_purged_before`]) is a conflict of that operation ([`Group::purged`]), also against a
+///   [`purge`](Repository::purge) at the same time.
 /// - Losing a race for the creation of a record is a conflict of that group alone. It MUST NOT fail the groups beside it.
 /// - A write that cannot be right MUST be refused as `Permanent`, and nothing of the call is written: a record of another
 ///   kind than its key, a reservation under another id than its own, a reservation or an operation of another event than

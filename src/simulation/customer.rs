@@ -173,10 +173,14 @@ impl Customer {
         self.shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(comes_back));
     }
 
-    /// By the clock of the process that is asked for it.
+    /// By the clock of the process that is asked for it. Until the shop closes some keep it for nearly as long as it is good.
     fn new_operation(&mut self) -> OperationId {
         let seller = self.dice.below(self.shop.sellers.len());
-        let made_at = self.shop.sellers[seller].clock.unix_time();
+        let mut made_at = self.shop.sellers[seller].clock.unix_time();
+        let is_closing = self.is_closing.load(Ordering::Relaxed);
+        if self.shop.settings.forgets() && !is_closing && self.dice.per_mille(60) {
+            made_at = made_at.before(self.shop.settings.retention - self.dice.millis(0, 8_000));
+        }
         OperationId::from_parts(made_at, self.ten_bytes())
     }
 

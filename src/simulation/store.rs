@@ -75,7 +75,7 @@ impl StoreServer {
 
     /// What is older may be forgotten already.
     pub(super) fn forgets_before(&self) -> Timestamp {
-        self.horizon().max(self.clock.unix_time().before(self.retention))
+        locked(&self.log).horizon_at(Duration::MAX).max(self.clock.unix_time().before(self.retention))
     }
 
     /// Writes over whatever is there, as an `UPDATE` without a version does.
@@ -114,19 +114,6 @@ impl StoreServer {
         if let Some(Ok(rows)) = self.tables.changes(event, after, usize::MAX).now_or_never() {
             log.changes.extend(rows);
         }
-    }
-
-    fn horizon(&self) -> Timestamp {
-        locked(&self.log).horizon_at(Duration::MAX)
-    }
-
-    /// Whether a commit was under way while the record of an operation of it may have been purged. Then it never arrives: the product
-    /// takes it that operations are remembered for longer than any commit is late, and here that is minutes beside half of one.
-    fn has_forgotten_since(&self, then: Timestamp, groups: &[Group]) -> bool {
-        let now = self.horizon();
-        let is_forgotten =
-            |write: &Write| matches!(write.key, RecordKey::Operation(id) if (then..now).contains(&id.made_at()));
-        groups.iter().flat_map(|group| &group.writes).any(is_forgotten)
     }
 
     fn purge(&self, retention: Duration, limit: usize) -> Result<Purged, StoreError> {
@@ -294,14 +281,7 @@ impl StoreClient {
 
     pub(super) async fn send_commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, StoreError> {
         let (event, groups) = (event.clone(), groups.to_vec());
-        let horizon = self.server.horizon();
-        self.write(move |server| {
-            if server.has_forgotten_since(horizon, &groups) {
-                return Err(StoreError::unknown("it came too late"));
-            }
-            server.commit(&event, &groups)
-        })
-        .await
+        self.write(move |server| server.commit(&event, &groups)).await
     }
 
     pub(super) async fn write<T: Send + 'static>(

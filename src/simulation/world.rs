@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 
-use super::check::{Findings, check};
+use super::check::{Evidence, Findings, check};
 use super::clock::MachineClock;
 use super::customer::Customer;
 use super::dice::Dice;
@@ -59,9 +59,14 @@ pub struct WorldReport {
 pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
     let mut dice = Dice::new(seed);
     let executor = Executor::new(dice.another(), trace);
-    let report = if dice.per_mille(120) { locks(seed, &executor, dice) } else { sale(seed, &executor, dice) };
+    let report = if is_of_locks(&mut dice) { locks(seed, &executor, dice) } else { sale(seed, &executor, dice) };
     executor.end();
     report
+}
+
+/// One world in eight.
+fn is_of_locks(dice: &mut Dice) -> bool {
+    dice.per_mille(120)
 }
 
 fn locks(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
@@ -102,7 +107,14 @@ fn all_findings(executor: &Executor, ended: Result<(), Halt>, findings: &Mutex<F
     findings
 }
 
-fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
+/// A sale that is over.
+struct Over {
+    shop: Arc<Shop>,
+    evidence: Evidence,
+    findings: Findings,
+}
+
+fn hold_sale(executor: &Executor, mut dice: Dice) -> Over {
     let settings = Settings::of(&mut dice);
     let with_nodes = matches!(settings.lock, LockKind::Redlock(_));
     let are_locks_left_alone = dice.per_mille(100);
@@ -111,11 +123,15 @@ fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
     let trouble = Arc::new(Trouble::new(dice.another(), possible));
     executor.tell(|| format!("{settings:?}"));
     let store_clock = MachineClock::new(executor, 0);
-    let shop = Shop::new(executor.clone(), settings, Arc::clone(&trouble), store_clock.clone(), &mut dice);
+    let shop = Shop::new(executor.clone(), settings, trouble, store_clock.clone(), &mut dice);
     let findings = Arc::<Mutex<Findings>>::default();
     let ended = executor.run(live(Arc::clone(&shop), store_clock, dice, Arc::clone(&findings)));
-    let mut findings = all_findings(executor, ended, &findings);
-    let evidence = gather(&shop);
+    let findings = all_findings(executor, ended, &findings);
+    Over { evidence: gather(&shop), shop, findings }
+}
+
+fn sale(seed: u64, executor: &Executor, dice: Dice) -> WorldReport {
+    let Over { shop, evidence, mut findings } = hold_sale(executor, dice);
     check(&evidence, &mut findings);
     let is_new_booking = |call: &&Call| {
         matches!((&call.command.action, &call.ended),
@@ -126,12 +142,26 @@ fn sale(seed: u64, executor: &Executor, mut dice: Dice) -> WorldReport {
         virtual_time: executor.elapsed(),
         requests: shop.history.len() as u64,
         bookings: evidence.calls.iter().filter(is_new_booking).count() as u64,
-        faults: trouble.fired(),
+        faults: shop.trouble.fired(),
         violations: findings.0,
         digest: digest::of_sale(&evidence),
     };
     shop.sellers.iter().for_each(|seller| shop.crash(seller));
     report
+}
+
+/// What is there when the sale of this seed has ended, if it is one.
+#[cfg(test)]
+pub(super) fn evidence_of(seed: u64) -> Option<Evidence> {
+    let mut dice = Dice::new(seed);
+    let executor = Executor::new(dice.another(), Trace::off());
+    if is_of_locks(&mut dice) {
+        return None;
+    }
+    let Over { shop, evidence, .. } = hold_sale(&executor, dice);
+    shop.sellers.iter().for_each(|seller| shop.crash(seller));
+    executor.end();
+    Some(evidence)
 }
 
 async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findings: Arc<Mutex<Findings>>) {

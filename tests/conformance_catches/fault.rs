@@ -91,6 +91,8 @@ pub(crate) enum Fault {
     EndsIn9999,
     /// Purges without raising the limit.
     ForgetsTheLimit,
+    /// Writes what depends on an operation that may have been purged.
+    WritesWhatIsPurged,
     /// Raises the limit when what it is about is gone already.
     RaisesTheLimitLate,
     /// Purges everything in one step.

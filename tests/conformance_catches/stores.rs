@@ -161,6 +161,11 @@ catches! {
         "retention::what_is_gone_is_before_the_limit_of_the_same_load",
         "retention::the_purge_limit_never_falls",
     ];
+    a_store_that_writes_what_is_purged: WritesWhatIsPurged by [
+        "late::a_commit_that_comes_after_the_purge_is_a_conflict",
+        "late::only_the_group_that_comes_too_late_conflicts",
+        "late::a_commit_beside_the_purge_writes_nothing_that_was_purged",
+    ];
     a_store_that_raises_the_purge_limit_late: RaisesTheLimitLate by [
         "retention::what_is_gone_is_before_the_limit_of_the_same_load",
     ];

@@ -119,6 +119,8 @@ impl Tables {
                 None => stale.push(key.clone()),
             }
         }
+        let purged = group.purged(self.operations_purged_before).filter(|key| !stale.contains(key)).cloned();
+        stale.extend(purged.collect::<Vec<_>>());
         if !stale.is_empty() {
             return GroupOutcome::Conflict { stale };
         }

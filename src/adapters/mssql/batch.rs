@@ -7,10 +7,10 @@ use super::error::Fault;
 use super::load::guid;
 use super::rows::VOIDED;
 use crate::domain::{
-    Allowance, CustomerId, EventId, EventState, OperationRecord, Pool, Record, RecordKey, Recorded, Reservation,
-    ReservationState, Ticket, TicketState, Timestamp,
+    Allowance, CustomerId, EventId, EventState, OperationRecord, Pool, PoolId, Record, RecordKey, Recorded,
+    Reservation, ReservationState, Ticket, TicketState, Timestamp,
 };
-use crate::ports::{Group, Write};
+use crate::ports::{Group, PoolShift, Write};
 
 /// The call of the procedure that writes everything.
 pub(super) const COMMIT: &str = "EXEC {schema}.commit_groups @P1, @P2, @P3, @P4, @P5, @P6, @P7, @P8, @P9, @P10, @P11";
@@ -86,7 +86,12 @@ impl<'g> Batch<'g> {
                     nth += 1;
                 }
                 let at = write.decided_at.as_micros();
-                tables.write(event, write, Head { group: number, nth, version: signed(write.version)?, at })?;
+                let head = Head { group: number, nth, version: signed(write.version)?, at };
+                if let (RecordKey::Pool(id), Record::Pool(pool)) = (&write.key, &write.record) {
+                    tables.pool(id, pool, group.shifts.iter().find(|shift| shift.pool == *id), head);
+                } else {
+                    tables.write(event, write, head)?;
+                }
             }
             feed.push(nth);
         }
@@ -142,10 +147,6 @@ impl Tables {
                 self.events.push(|part| json!([part, group, nth, version, at, state, opens, closes, limit]));
             }
             (RecordKey::Ticket(id), Record::Ticket(record)) => self.ticket(id.as_str(), record, head),
-            (RecordKey::Pool(id), Record::Pool(record)) => {
-                let Pool { capacity, held, booked } = record;
-                self.pools.push(|part| json!([part, group, nth, version, at, id.as_str(), capacity, held, booked]));
-            }
             (RecordKey::Allowance(id), Record::Allowance(record)) => {
                 let Allowance { held, booked } = record;
                 self.allowances.push(|part| json!([part, group, nth, version, at, id.as_str(), held, booked]));
@@ -165,6 +166,14 @@ impl Tables {
             }
         }
         Ok(())
+    }
+
+    fn pool(&mut self, id: &PoolId, pool: &Pool, shift: Option<&PoolShift>, Head { group, nth, version, at }: Head) {
+        let Pool { capacity, held, booked } = pool;
+        let (by_held, by_booked) = (shift.map(|shift| shift.held), shift.map(|shift| shift.booked));
+        self.pools.push(|part| {
+            json!([part, group, nth, version, at, id.as_str(), capacity, held, booked, by_held, by_booked])
+        });
     }
 
     fn ticket(&mut self, id: &str, ticket: &Ticket, Head { group, nth, version, at }: Head) {

@@ -7,6 +7,7 @@
 --
 -- The event's row is written first, and every commit of the event waits there: whatever is compared after that stays true until
 -- the end, and the feed's order is the order of commits. The writes repeat the versions all the same. No lock hint matters.
+-- A pool with a shift is moved by it on top of what others have made of it, if its places are enough.
 CREATE PROCEDURE {schema}.commit_groups
     @event nvarchar(64), @parts int, @feed nvarchar(max), @checks nvarchar(max), @events nvarchar(max), @tickets nvarchar(max),
     @pools nvarchar(max), @allowances nvarchar(max), @reservations nvarchar(max), @lines nvarchar(max),
@@ -16,7 +17,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    DECLARE @part int = 0, @found bigint, @rows bigint, @expected bigint, @locked int;
+    DECLARE @part int = 0, @found bigint, @rows bigint, @expected bigint, @locked int, @first_id binary(16);
     DECLARE @version bigint = 0, @first bigint = 0, @last bigint = 0, @resource nvarchar(255);
     -- The groups: whether they are left out, and after which position of the feed their rows come.
     DECLARE @g TABLE (grp int NOT NULL PRIMARY KEY, appends bigint NOT NULL, is_out bit NOT NULL, after bigint NOT NULL);
@@ -38,7 +39,9 @@ BEGIN
     );
     DECLARE @p TABLE (
         part int NOT NULL, grp int NOT NULL, nth bigint NOT NULL, version bigint NOT NULL, at bigint NOT NULL,
-        id {text} NOT NULL, capacity bigint NOT NULL, held bigint NOT NULL, booked bigint NOT NULL, PRIMARY KEY (part, id)
+        id {text} NOT NULL, capacity bigint NOT NULL, held bigint NOT NULL, booked bigint NOT NULL,
+        -- By how much the group moves the counters, if it only counts.
+        shift_held bigint NULL, shift_booked bigint NULL, PRIMARY KEY (part, id)
     );
     DECLARE @a TABLE (
         part int NOT NULL, grp int NOT NULL, nth bigint NOT NULL, version bigint NOT NULL, at bigint NOT NULL,
@@ -90,11 +93,12 @@ BEGIN
                 state nvarchar(32) '$[9]', reservation_id uniqueidentifier '$[10]', held_until bigint '$[11]',
                 block_reason nvarchar(64) '$[12]') AS j;
     IF @pools <> N'[]'
-        INSERT INTO @p (part, grp, nth, version, at, id, capacity, held, booked)
-            SELECT j.part, j.grp, j.nth, j.version, j.at, j.id, j.capacity, j.held, j.booked
+        INSERT INTO @p (part, grp, nth, version, at, id, capacity, held, booked, shift_held, shift_booked)
+            SELECT j.part, j.grp, j.nth, j.version, j.at, j.id, j.capacity, j.held, j.booked, j.shift_held, j.shift_booked
             FROM OPENJSON(@pools) WITH (
                 part int '$[0]', grp int '$[1]', nth bigint '$[2]', version bigint '$[3]', at bigint '$[4]',
-                id nvarchar(64) '$[5]', capacity bigint '$[6]', held bigint '$[7]', booked bigint '$[8]') AS j;
+                id nvarchar(64) '$[5]', capacity bigint '$[6]', held bigint '$[7]', booked bigint '$[8]',
+                shift_held bigint '$[9]', shift_booked bigint '$[10]') AS j;
     IF @allowances <> N'[]'
         INSERT INTO @a (part, grp, nth, version, at, id, held, booked)
             SELECT j.part, j.grp, j.nth, j.version, j.at, j.id, j.held, j.booked
@@ -151,7 +155,11 @@ BEGIN
     IF EXISTS (SELECT 1 FROM @k WHERE kind = N'pool')
         INSERT INTO @stale (no)
             SELECT k.no FROM @k AS k LEFT JOIN {schema}.pool AS x ON x.event_id = {event} AND x.pool_id = k.id
-            WHERE k.kind = N'pool' AND COALESCE(x.version, 0) <> k.version {loops};
+                LEFT JOIN @p AS w ON w.grp = k.grp AND w.id = k.id AND w.shift_held IS NOT NULL
+            WHERE k.kind = N'pool' AND COALESCE(x.version, 0) <> k.version
+                AND NOT (x.version IS NOT NULL AND w.shift_held IS NOT NULL AND x.held + w.shift_held >= 0
+                    AND x.booked + w.shift_booked >= 0
+                    AND x.held + w.shift_held + x.booked + w.shift_booked <= x.capacity) {loops};
     IF EXISTS (SELECT 1 FROM @k WHERE kind = N'allowance')
         INSERT INTO @stale (no)
             SELECT k.no FROM @k AS k LEFT JOIN {schema}.allowance AS x ON x.event_id = {event} AND x.customer_id = k.id
@@ -169,6 +177,11 @@ BEGIN
         INSERT INTO @stale (no)
             SELECT k.no FROM @k AS k LEFT JOIN {schema}.operation AS x ON x.operation_id = k.uid
             WHERE k.kind = N'operation' AND COALESCE(x.version, 0) <> k.version {loops};
+    -- Once an operation may have been purged it is not written any more.
+    SELECT @first_id = s.first_operation_id FROM {schema}.store AS s;
+    INSERT INTO @stale (no)
+        SELECT k.no FROM @k AS k INNER JOIN @o AS w ON w.grp = k.grp AND w.id = k.uid
+        WHERE k.kind = N'operation' AND k.uid < @first_id AND NOT EXISTS (SELECT 1 FROM @stale AS s WHERE s.no = k.no);
     IF EXISTS (SELECT 1 FROM @stale)
     BEGIN
         UPDATE @g SET is_out = 1 WHERE grp IN (SELECT k.grp FROM @k AS k INNER JOIN @stale AS s ON s.no = k.no);
@@ -188,6 +201,12 @@ BEGIN
         DELETE FROM @l WHERE grp IN (SELECT g.grp FROM @g AS g WHERE g.is_out = 1);
         DELETE FROM @o WHERE grp IN (SELECT g.grp FROM @g AS g WHERE g.is_out = 1);
     END;
+
+    -- Pools in which others have counted meanwhile: it is counted on.
+    UPDATE w SET capacity = x.capacity, held = x.held + w.shift_held, booked = x.booked + w.shift_booked, version = x.version,
+            at = CASE WHEN x.decided_at > w.at THEN x.decided_at ELSE w.at END
+        FROM @p AS w INNER JOIN {schema}.pool AS x ON x.event_id = {event} AND x.pool_id = w.id
+        WHERE w.shift_held IS NOT NULL AND x.version <> w.version {loops};
 
     -- Positions of the feed.
     SELECT @last = @first + COALESCE(SUM(g.appends), 0) FROM @g AS g WHERE g.is_out = 0;
@@ -314,10 +333,16 @@ BEGIN
         END;
 
         IF EXISTS (SELECT 1 FROM @o WHERE part = @part)
+        BEGIN
             INSERT INTO {schema}.operation (operation_id, event_id, fingerprint, kind, reservation_id, customer_id, held_until,
                     changed, version, decided_at)
                 SELECT w.id, {event}, w.fingerprint, w.kind, w.reservation_id, w.customer_id, w.held_until, w.changed, 1, w.at
                 FROM @o AS w WHERE w.part = @part;
+            -- Looked at after the rows are there: who has deleted one of them in time has waited for nobody, and can be seen now.
+            SELECT @first_id = s.first_operation_id FROM {schema}.store AS s;
+            IF EXISTS (SELECT 1 FROM @o AS w WHERE w.part = @part AND w.id < @first_id)
+                THROW 52001, N'an operation was purged meanwhile', 1;
+        END;
         SET @part = @part + 1;
     END;
 

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | deadlock victim (1205), lock timeout (1222, 52004), snapshot conflict (3960, 3961) | `Transient` | the transaction was rolled back |
 //! | unique violation (2627, 2601) | `Transient`, after the commit was tried again a few times | another event's commit created the same record at the same time: by then it is seen |
+//! | an operation was purged meanwhile (52001) | the same | so is this |
 //! | out of memory (701, 8645, 8651), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501) | `Transient` | it may pass; the transaction was rolled back |
 //! | a database that moves (40197, 40613, 49918 to 49920), when connecting | `Transient` | nothing was sent |
 //! | a read-only database or replica (3906, 3908, 976, 978, 983) | `Transient` | it may be a failover |
@@ -184,7 +185,7 @@ impl Fault {
 
     /// Whether it lost a race that it may win next time.
     pub(super) fn is_lost_race(&self) -> bool {
-        matches!(self, Self::Mssql(Tds::Server(error)) if matches!(error.code(), 2_601 | 2_627) && error.class() < 20)
+        matches!(self, Self::Mssql(Tds::Server(error)) if matches!(error.code(), 2_601 | 2_627 | 52_001) && error.class() < 20)
     }
 }
 
@@ -202,7 +203,7 @@ fn kind_of_server(error: &TokenError) -> StoreErrorKind {
         // Refused before anything is done; some of them end the connection.
         18_450..=18_470 | 18_486..=18_488 | 4_060 | 911 | 916 => StoreErrorKind::Permanent,
         _ if error.class() >= 20 => StoreErrorKind::Unknown,
-        1_205 | 1_222 | 52_004 | 3_960 | 3_961 | 2_601 | 2_627 => StoreErrorKind::Transient,
+        1_205 | 1_222 | 52_004 | 3_960 | 3_961 | 2_601 | 2_627 | 52_001 => StoreErrorKind::Transient,
         701 | 8_645 | 8_651 | 9_002 | 1_101 | 1_105 | 1_204 => StoreErrorKind::Transient,
         10_928 | 10_929 | 40_501 => StoreErrorKind::Transient,
         3_906 | 3_908 | 976 | 978 | 983 => StoreErrorKind::Transient,

@@ -30,7 +30,7 @@ BEGIN
     DELETE TOP (@limit) FROM {schema}.operation WHERE operation_id < @first_id;
     SET @operations = @@ROWCOUNT;
     IF @operations > 0
-        UPDATE {schema}.store SET operations_purged_before = @cutoff
+        UPDATE {schema}.store SET operations_purged_before = @cutoff, first_operation_id = @first_id
             WHERE operations_purged_before IS NULL OR operations_purged_before < @cutoff;
     COMMIT TRANSACTION;
 

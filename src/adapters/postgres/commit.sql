@@ -31,6 +31,8 @@ CREATE FUNCTION {schema}.insert_new(
 ) RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    v_first_id uuid;
 BEGIN
     IF 0 = ANY (r_version) THEN
         INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at, tickets,
@@ -50,6 +52,11 @@ BEGIN
             FROM unnest(o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed)
                 AS w (grp, at, id, fingerprint, kind, reservation, customer, until, changed)
             WHERE NOT v_out[w.grp];
+        -- Looked at after the rows are there: who has deleted one of them in time has waited for nobody, and can be seen now.
+        v_first_id := (SELECT first_id_at(s.operations_purged_before) FROM store AS s);
+        IF EXISTS (SELECT 1 FROM unnest(o_group, o_id) AS w (grp, id) WHERE w.id < v_first_id AND NOT v_out[w.grp]) THEN
+            RAISE EXCEPTION 'an operation was purged meanwhile' USING ERRCODE = 'TR001';
+        END IF;
     END IF;
 EXCEPTION WHEN unique_violation THEN
     -- Cheaper than ON CONFLICT DO NOTHING, which looks into the index twice for each row.
@@ -63,6 +70,8 @@ $$;
 --
 -- Every commit of the event waits for the event's row lock: whatever is compared after that stays true until the end, and the
 -- feed's order is the order of commits. The writes repeat the versions all the same.
+--
+-- Once an operation may have been purged it is not written any more: its group fails.
 --
 -- With `p_early` new reservations and operations are written before that, while others have the lock; they need no check, and a
 -- check that fails undoes them: it is an error then. A pool with a shift is moved by it on top of what others have made of it,
@@ -108,6 +117,7 @@ DECLARE
     v_after    bigint[];
     v_check    bigint;
     v_is_elsewhere boolean;
+    v_first_id uuid;
     v_expected bigint;
     v_inserted bigint;
     v_updated  bigint;
@@ -190,6 +200,13 @@ BEGIN
             FROM unnest(ko_no, ko_id, ko_version) AS k (no, id, version)
             LEFT JOIN operation AS x ON x.operation_id = k.id
             WHERE coalesce(x.version, 0) <> k.version;
+    END IF;
+    -- Nor are they written once they may have been purged. (Those that are written early look by themselves.)
+    IF cardinality(o_id) > 0 AND NOT p_early THEN
+        v_first_id := (SELECT first_id_at(s.operations_purged_before) FROM store AS s);
+        SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
+            FROM unnest(ko_no, ko_id) AS k (no, id)
+            WHERE k.id < v_first_id AND k.id = ANY (o_id) AND k.no <> ALL (v_stale);
     END IF;
     IF p_early AND cardinality(v_stale) > 0 THEN
         RAISE EXCEPTION 'written too early' USING ERRCODE = 'TR001';

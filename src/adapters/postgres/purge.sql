@@ -11,8 +11,7 @@ AS $$
 DECLARE
     -- Times end where the numbers do.
     v_cutoff   bigint := greatest(now_micros()::numeric - p_retention, -9223372036854775808)::bigint;
-    -- The first 48 bits of a UUID of version 7 are its milliseconds (RFC 9562, section 5.7).
-    v_first_id uuid := (lpad(to_hex((greatest(v_cutoff, 0) + 999) / 1000), 12, '0') || repeat('0', 20))::uuid;
+    v_first_id uuid := first_id_at(v_cutoff);
     v_left     bigint := p_limit;
     v_event    text;
     v_through  bigint;

@@ -179,3 +179,8 @@ CREATE TABLE {schema}.change (
 -- The store's clock.
 CREATE FUNCTION {schema}.now_micros() RETURNS bigint LANGUAGE sql VOLATILE PARALLEL SAFE
     AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
+
+-- Ids made before `p_time` sort before this one: the first 48 bits of a UUID of version 7 are its milliseconds (RFC 9562,
+-- section 5.7).
+CREATE FUNCTION {schema}.first_id_at(p_time bigint) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT (lpad(to_hex((greatest(p_time, 0) + 999) / 1000), 12, '0') || repeat('0', 20))::uuid $$;

@@ -57,7 +57,18 @@ impl Store<'_> {
                 None => checked.stale.push(RecordKey::clone(key)),
             }
         }
+        for key in self.purged(group)? {
+            if !checked.stale.contains(&key) {
+                checked.stale.push(key);
+            }
+        }
         Ok(checked)
+    }
+
+    /// Operations that the group writes too late.
+    fn purged(&mut self, group: &Group) -> Result<Vec<RecordKey>, Fault> {
+        let before = self.reads.operations_purged_before()?;
+        Ok(before.map_or_else(Vec::new, |before| group.purged(before).cloned().collect()))
     }
 
     /// A pool that others have counted in since, and this group does too.

@@ -12,6 +12,7 @@ mod groups;
 mod handles;
 mod idempotency;
 mod lapsed;
+mod late;
 mod names;
 mod pages;
 mod processes;
@@ -176,6 +177,11 @@ const CASES: &[Case<RepositoryBench>] = cases![
         what_is_gone_is_before_the_limit_of_the_same_load,
         the_purge_limit_never_falls,
         an_operation_older_than_the_retention_is_never_executed,
+    }
+    late {
+        a_commit_that_comes_after_the_purge_is_a_conflict,
+        only_the_group_that_comes_too_late_conflicts,
+        a_commit_beside_the_purge_writes_nothing_that_was_purged,
     }
     purged_feed {
         a_reader_behind_the_purge_is_told,

@@ -44,7 +44,8 @@ pub(super) fn check(
         }
         Rejection::NotBlocked { tickets } => tickets.iter().all(|id| {
             let course = courses.tickets.get(id).map_or(&[][..], Vec::as_slice);
-            within(course, began, ended).any(|state| !matches!(state, TicketState::Blocked { .. }))
+            within(course, began, ended)
+                .any(|(state, at)| !matches!(state, TicketState::Blocked { .. }) || courses.several_deeds(id, *at))
         }),
         _ => return,
     };

@@ -9,6 +9,8 @@ mod answers;
 mod deeds;
 mod feed;
 mod grounds;
+#[cfg(test)]
+mod second_opinion;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -21,13 +21,15 @@ pub(super) type Course<T> = Vec<(Duration, T)>;
 pub(super) struct Courses {
     /// Since when there is the event.
     pub(super) event_since: Duration,
-    pub(super) tickets: BTreeMap<TicketId, Course<TicketState>>,
+    pub(super) tickets: BTreeMap<TicketId, Course<(TicketState, Timestamp)>>,
     /// How many places are neither held nor booked. A commit is several decisions at one moment: what some of them take counts first,
     /// and then what others give back.
     pub(super) pools: BTreeMap<PoolId, Course<u64>>,
     pub(super) reservations: BTreeMap<ReservationId, Course<(Reservation, Timestamp)>>,
     /// How many operations were done to a reservation at one moment.
     pub(super) deeds: BTreeMap<(ReservationId, Timestamp), usize>,
+    /// How many operations were done to a ticket at one moment.
+    ticket_deeds: BTreeMap<(TicketId, Timestamp), usize>,
     /// The hall, row by row.
     places: BTreeMap<Place, TicketId>,
     /// How many places a customer has. What several decisions of one moment take counts first.
@@ -39,9 +41,20 @@ impl Courses {
         let places = evidence.tickets.iter().map(|(id, (_, ticket))| (ticket.place.clone(), id.clone())).collect();
         let event_since = evidence.log.commits.first().map_or(Duration::MAX, |(_, at)| *at);
         let mut courses = Self { event_since, places, ..Self::default() };
-        for (at, record) in evidence.operations.values() {
-            if let Recorded::Applied { reservation: Some(id), .. } = record.recorded {
-                *courses.deeds.entry((id, *at)).or_default() += 1;
+        let actions: BTreeMap<_, _> =
+            evidence.calls.iter().map(|call| (call.command.operation, &call.command.action)).collect();
+        for (operation, (at, record)) in &evidence.operations {
+            let Recorded::Applied { reservation, .. } = record.recorded else { continue };
+            let tickets = match (reservation, actions.get(operation)) {
+                (Some(id), _) => {
+                    *courses.deeds.entry((id, *at)).or_default() += 1;
+                    evidence.reservations.get(&id).map_or(&[][..], |(_, it)| it.lines.tickets())
+                }
+                (None, Some(Action::Block { tickets, .. } | Action::Unblock { tickets })) => tickets,
+                (None, _) => &[],
+            };
+            for ticket in tickets {
+                *courses.ticket_deeds.entry((ticket.clone(), *at)).or_default() += 1;
             }
         }
         let mut rest = evidence.log.changes.as_slice();
@@ -51,6 +64,11 @@ impl Courses {
             courses.add(*at, commit, evidence.late_payment);
         }
         courses
+    }
+
+    /// Whether several operations were done to a ticket at one moment, of which the feed has the last.
+    pub(super) fn several_deeds(&self, ticket: &TicketId, at: Timestamp) -> bool {
+        self.ticket_deeds.get(&(ticket.clone(), at)).is_some_and(|deeds| *deeds > 1)
     }
 
     fn add(&mut self, at: Duration, commit: &[Change], late: LatePayment) {
@@ -78,7 +96,8 @@ impl Courses {
                     course.push((at, u64::from(allowance.held) + u64::from(allowance.booked)));
                 }
                 (RecordKey::Ticket(id), Record::Ticket(ticket)) => {
-                    self.tickets.entry(id.clone()).or_default().push((at, ticket.state.clone()));
+                    let course = self.tickets.entry(id.clone()).or_default();
+                    course.push((at, (ticket.state.clone(), change.decided_at)));
                 }
                 (RecordKey::Pool(id), Record::Pool(pool)) => {
                     let course = self.pools.entry(id.clone()).or_default();
@@ -99,11 +118,10 @@ impl Courses {
 
 /// What it was from the beginning to the end of a call, at one moment or another.
 pub(super) fn within<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = &T> {
-    let first = course.partition_point(|(at, _)| *at <= from).saturating_sub(1);
+    // What it was when the call began, before the commits of that very moment.
+    let first = course.partition_point(|(at, _)| *at < from).saturating_sub(1);
     let last = course.partition_point(|(at, _)| *at <= to);
-    // Several commits may have been at the moment at which the call began.
-    let first = course[..first].iter().rposition(|(at, _)| *at < from).map_or(0, |at| at.min(first));
-    course[first.min(last)..last].iter().map(|(_, it)| it)
+    course[first..last].iter().map(|(_, it)| it)
 }
 
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
@@ -157,8 +175,8 @@ fn refused(
             let asked = time_of_day(began);
             for ticket in tickets {
                 let Some(course) = courses.tickets.get(ticket) else { continue };
-                let was_taken = within(course, began, ended).any(|state| match state {
-                    TicketState::Available => false,
+                let was_taken = within(course, began, ended).any(|(state, at)| match state {
+                    TicketState::Available => courses.several_deeds(ticket, *at),
                     TicketState::Held { until, .. } => !clock_is_true || *until > asked,
                     _ => true,
                 });
@@ -173,7 +191,8 @@ fn refused(
         Rejection::NoNeighbours { wanted, .. } => {
             let free_all_along = |id: &TicketId| {
                 let Some(course) = courses.tickets.get(id) else { return false };
-                within(course, began, ended).all(|state| *state == TicketState::Available)
+                within(course, began, ended)
+                    .all(|(state, at)| *state == TicketState::Available && !courses.several_deeds(id, *at))
             };
             let mut run = 0;
             let mut last: Option<&Place> = None;

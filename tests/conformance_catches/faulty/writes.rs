@@ -79,6 +79,12 @@ impl Faulty {
             Fault::ForgetsReads => group.reads.clear(),
             Fault::ForgetsAbsence => group.reads.retain(|(_, version)| *version > 0),
             Fault::DropsOperations => group.writes.retain(|write| !matches!(write.key, RecordKey::Operation(_))),
+            Fault::WritesWhatIsPurged => {
+                let Ok(now) = self.now(event, [].iter()).await else { return group };
+                let before = now.operations_purged_before();
+                let is_purged = |key: &RecordKey| matches!(key, RecordKey::Operation(id) if id.made_at() < before);
+                group.writes.retain(|write| !is_purged(&write.key));
+            }
             Fault::LeavesOutWhatIsWrong => group.writes.retain(|write| !is_wrong(write)),
             Fault::ForgetsTheTime => group.writes.iter_mut().for_each(|write| write.decided_at = Timestamp::EPOCH),
             Fault::RoundsTimes => keep_times(|time| Timestamp::from_micros(time.as_micros() / 1_000 * 1_000)),
