@@ -56,7 +56,7 @@ async fn every_number_says_what_is_known_after_a_load_which_is_never_nothing() {
 #[tokio::test]
 async fn a_lost_race_for_a_record_does_not_matter_to_a_load() {
     let (server, repository) = stage().await;
-    for number in [2627, 2601] {
+    for number in [2627, 2601, 52001] {
         assert_eq!(kind_of(load_that_gets(&server, &repository, error(number, 14)).await), Transient);
     }
     assert_eq!(calls(&server).len(), 2, "it is not asked again");
@@ -127,7 +127,7 @@ async fn what_is_no_error_is_no_error() {
 
 #[tokio::test]
 async fn a_commit_that_loses_every_race_is_sent_six_times_and_has_changed_nothing() {
-    for number in [2627, 2601] {
+    for number in [2627, 2601, 52001] {
         let (server, repository) = stage().await;
         server.answers((0..6).map(|_| error(number, 14)));
         assert_eq!(kind_of(commit(&repository).await), Transient);
