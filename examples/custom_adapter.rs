@@ -125,10 +125,11 @@ impl Pages {
     fn commit(&mut self, event: &EventId, group: &Group) -> GroupOutcome {
         let writes = group.writes.iter().map(|write| (&write.key, write.version));
         let read = group.reads.iter().map(|(key, version)| (key, *version));
-        let stale = |(key, version): &(&RecordKey, u64)| self.get(event, key).version != *version;
-        let mut stale: Vec<RecordKey> = read.chain(writes).filter(stale).map(|(key, _)| key.clone()).collect();
         let purged_before = self.operations_purged_before.unwrap_or(Timestamp::from_micros(i64::MIN));
-        stale.extend(group.purged(purged_before).cloned());
+        let purged: Vec<&RecordKey> = group.purged(purged_before).collect();
+        let stale =
+            |(key, version): &(&RecordKey, u64)| self.get(event, key).version != *version || purged.contains(key);
+        let stale: Vec<RecordKey> = read.chain(writes).filter(stale).map(|(key, _)| key.clone()).collect();
         if !stale.is_empty() {
             return GroupOutcome::Conflict { stale };
         }

@@ -43,6 +43,10 @@ impl RepositoryHarness for Memory {
         Arc::clone(&self.0)
     }
 
+    fn counts_on(&self) -> bool {
+        true
+    }
+
     fn lacks(&self) -> &[RepositoryCapability] {
         &[RepositoryCapability::OtherProcesses]
     }
@@ -120,6 +124,10 @@ mod sqlite {
 
         fn runtime(&self) -> Arc<dyn Runtime> {
             Arc::clone(&self.0)
+        }
+
+        fn counts_on(&self) -> bool {
+            true
         }
 
         async fn join(&self, path: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
@@ -220,6 +228,10 @@ mod postgres {
             Arc::clone(&self.runtime)
         }
 
+        fn counts_on(&self) -> bool {
+            true
+        }
+
         async fn join(&self, address: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {
             let (url, name) = address.to_str().and_then(|it| it.split_once('|')).ok_or("no address of a store")?;
             let schema = Schema { name: name.to_owned(), url: url.to_owned(), runtime: Arc::clone(&self.runtime) };
@@ -263,6 +275,10 @@ mod mssql {
 
         fn runtime(&self) -> Arc<dyn Runtime> {
             Arc::clone(&self.runtime)
+        }
+
+        fn counts_on(&self) -> bool {
+            true
         }
 
         async fn join(&self, schema: &OsStr) -> Result<Arc<dyn Repository>, HarnessError> {

@@ -107,6 +107,11 @@ impl RepositoryBench {
         self.handles.open().await
     }
 
+    /// Whether the stores are said to count on in pools.
+    pub(super) fn counts_on(&self) -> bool {
+        self.harness.counts_on()
+    }
+
     /// How to start another process on the store. Skips the case where there is none by declaration.
     pub(super) async fn worker(&self) -> Result<Command, Failure> {
         let capability = RepositoryCapability::OtherProcesses;

@@ -93,6 +93,12 @@ pub trait RepositoryHarness: Send + Sync {
     fn lacks(&self) -> &[RepositoryCapability] {
         &[]
     }
+
+    /// Whether these stores count on in pools ([`PoolShift`](crate::ports::PoolShift)), which they need not: then a conflict where they
+    /// could is a failure. By default not.
+    fn counts_on(&self) -> bool {
+        false
+    }
 }
 
 /// One store, for one case. It is dropped after its handles, which MAY delete it. [`RepositoryHarness`] has an example.
@@ -185,6 +191,9 @@ impl<T: RepositoryHarness + ?Sized> RepositoryHarness for Arc<T> {
     }
     fn lacks(&self) -> &[RepositoryCapability] {
         (**self).lacks()
+    }
+    fn counts_on(&self) -> bool {
+        (**self).counts_on()
     }
 }
 

@@ -124,7 +124,7 @@ impl Snapshot {
         self.clock = clock;
     }
 
-    /// Records of operations whose id was made before this may have been purged.
+    /// Records of operations whose id was made before this may have been purged, and are not written any more.
     #[must_use]
     pub fn operations_purged_before(&self) -> Timestamp {
         self.operations_purged_before

@@ -5,6 +5,7 @@
 #![cfg_attr(not(feature = "conformance"), doc = "`conformance`")]
 //! suites check them.
 
+mod group;
 mod lock;
 mod observer;
 mod queries;
@@ -13,13 +14,14 @@ mod runtime;
 mod store_error;
 mod yield_once;
 
+pub use group::{Group, GroupOutcome, PoolShift, Write};
 pub use lock::{Attempt, Extended, InvalidLockKey, Lease, Lock, LockError, LockKey, LockToken, Released};
 pub use observer::{NoObserver, Observation, Observer, Reply};
 pub use queries::{
     AreaAvailability, Availability, Change, PAGE_MAX, PoolAvailability, PoolQuery, ReservationFilter, ReservationQuery,
     Sequence, TicketQuery, TotalAvailability,
 };
-pub use repository::{Group, GroupOutcome, LAPSED_MAX, LoadRequest, PoolShift, Purged, Repository, Write};
+pub use repository::{LAPSED_MAX, LoadRequest, Purged, Repository};
 pub use runtime::{BoxFuture, Clock, Runtime, RuntimeExt};
 pub use store_error::{ChangesError, StoreError, StoreErrorKind};
 pub(crate) use yield_once::yield_once;

@@ -64,7 +64,7 @@ pub fn run_world(seed: u64, trace: Trace) -> WorldReport {
     report
 }
 
-/// One world in eight.
+/// About one world in eight.
 fn is_of_locks(dice: &mut Dice) -> bool {
     dice.per_mille(120)
 }

@@ -1,4 +1,4 @@
-//! Connection strings of SQL Server that are refused, but for what stands before.
+//! What makes SQL Server's adapter refuse the connection string that it stands at the end of.
 
 pub(crate) const WRONG: [&str; 9] = [
     "Encrypt=false",

@@ -59,7 +59,7 @@ async fn a_lost_race_for_a_record_does_not_matter_to_a_load() {
     for number in [2627, 2601, 52001] {
         assert_eq!(kind_of(load_that_gets(&server, &repository, error(number, 14)).await), Transient);
     }
-    assert_eq!(calls(&server).len(), 2, "it is not asked again");
+    assert_eq!(calls(&server).len(), 3, "it is not asked again");
 }
 
 /// Such a severity ends the connection, and perhaps the server.

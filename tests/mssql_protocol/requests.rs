@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use ticket_reservation::domain::{
     AreaId, CustomerId, EventId, OperationId, Pool, Record, RecordKey, ReservationId, Timestamp,
 };
-use ticket_reservation::ports::{Group, GroupOutcome, LoadRequest, Repository, Write};
+use ticket_reservation::ports::{Group, GroupOutcome, LoadRequest, PoolShift, Repository, Write};
 
 use super::answers::{commit_answer, load_answer, settings_answer, small_load_answer};
 use super::scripted_tds::{Encryption, Request, TdsServer, Type, Value};
@@ -86,7 +86,8 @@ async fn ids_are_values_of_a_commit_and_never_its_text() {
         assert_eq!(sent.values()[0].as_text(), Some(awkward));
         let row = &json_of(&sent, TICKETS)[0];
         assert_eq!((row[5].as_str(), row[6].as_str()), (Some(awkward), Some(awkward)));
-        let checks = json!([[0, 0, "pool", awkward, null, 3], [1, 0, "ticket", awkward, null, 0]]);
+        let checks =
+            json!([[0, 0, "pool", awkward, null, 3, null, null], [1, 0, "ticket", awkward, null, 0, null, null]]);
         assert_eq!(json_of(&sent, CHECKS), checks);
     }
 }
@@ -139,8 +140,27 @@ async fn the_largest_numbers_arrive_as_they_are() {
     largest.writes[0].decided_at = Timestamp::from_micros(i64::MIN);
     largest.writes[0].record = Record::Pool(Pool { capacity: u32::MAX, held: 1, booked: u32::MAX - 1 });
     soon(repository.commit(&event(), &[largest])).await.expect("an answer");
-    let row = json!([0, 0, 1, i64::MAX, i64::MIN, "floor", u32::MAX, 1, u32::MAX - 1]);
+    let row = json!([0, 0, 1, i64::MAX, i64::MIN, "floor", u32::MAX, 1, u32::MAX - 1, null, null]);
     assert_eq!(json_of(&calls(&server)[0], POOLS), json!([row]));
+}
+
+/// Where the group only counts, both in its check and in what it writes.
+#[tokio::test]
+async fn it_is_said_by_how_much_a_pool_is_moved() {
+    let (server, repository) = stage().await;
+    server.answers([commit_answer(&[])]);
+    let mut counting = group("floor");
+    counting.writes[0].version = 7;
+    counting.writes[0].record = Record::Pool(Pool { capacity: 9, held: 4, booked: 3 });
+    counting.shifts = vec![PoolShift { pool: pool_id("floor"), held: 2, booked: -1 }];
+    soon(repository.commit(&event(), &[counting])).await.expect("an answer");
+    let sent = calls(&server).remove(0);
+    assert_eq!(json_of(&sent, CHECKS), json!([[0, 0, "pool", "floor", null, 7, 2, -1]]));
+    let row = &json_of(&sent, POOLS)[0];
+    assert_eq!(
+        row.as_array().expect("a row")[5..],
+        [json!("floor"), json!(9), json!(4), json!(3), json!(2), json!(-1)]
+    );
 }
 
 /// So that the server keeps one plan for all of them.

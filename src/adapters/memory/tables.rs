@@ -111,16 +111,16 @@ impl Tables {
     pub(super) fn commit(&mut self, event: &EventId, group: &Group) -> GroupOutcome {
         let reads = group.reads.iter().map(|(key, version)| (key, *version));
         let writes = group.writes.iter().map(|write| (&write.key, write.version));
+        let purged: Vec<&RecordKey> = group.purged(self.operations_purged_before).collect();
         let mut shifted = Vec::new();
         let mut stale = Vec::new();
-        for (key, _) in reads.chain(writes).filter(|(key, version)| self.version(event, key) != *version) {
+        let is_as_read = |key, version| self.version(event, key) == version && !purged.contains(&key);
+        for (key, _) in reads.chain(writes).filter(|(key, version)| !is_as_read(*key, *version)) {
             match self.shifted(event, key, group) {
                 Some(write) => shifted.push(write),
                 None => stale.push(key.clone()),
             }
         }
-        let purged = group.purged(self.operations_purged_before).filter(|key| !stale.contains(key)).cloned();
-        stale.extend(purged.collect::<Vec<_>>());
         if !stale.is_empty() {
             return GroupOutcome::Conflict { stale };
         }

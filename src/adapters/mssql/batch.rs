@@ -7,8 +7,8 @@ use super::error::Fault;
 use super::load::guid;
 use super::rows::VOIDED;
 use crate::domain::{
-    Allowance, CustomerId, EventId, EventState, OperationRecord, Pool, PoolId, Record, RecordKey, Recorded,
-    Reservation, ReservationState, Ticket, TicketState, Timestamp,
+    Allowance, CustomerId, EventId, EventState, OperationRecord, Pool, Record, RecordKey, Recorded, Reservation,
+    ReservationState, Ticket, TicketState, Timestamp,
 };
 use crate::ports::{Group, PoolShift, Write};
 
@@ -71,27 +71,25 @@ impl<'g> Batch<'g> {
         let (mut checked, mut checks, mut feed) = (Vec::new(), Vec::new(), Vec::new());
         let mut tables = Tables::default();
         for (number, group) in groups.iter().enumerate() {
-            let mut check = |key: &'g RecordKey, version: u64| -> Result<(), Fault> {
-                checks.push(check(checked.len(), number, key, signed(version)?));
+            let mut check = |key: &'g RecordKey, version: u64, shift| -> Result<(), Fault> {
+                checks.push(check(checked.len(), number, key, signed(version)?, shift));
                 checked.push((number, key));
                 Ok(())
             };
             let mut nth = 0;
             for (key, version) in &group.reads {
-                check(key, *version)?;
+                check(key, *version, None)?;
             }
             for write in &group.writes {
-                check(&write.key, write.version)?;
+                let shift =
+                    group.shifts.iter().find(|shift| matches!(&write.key, RecordKey::Pool(id) if *id == shift.pool));
+                check(&write.key, write.version, shift)?;
                 if !matches!(write.key, RecordKey::Operation(_)) {
                     nth += 1;
                 }
                 let at = write.decided_at.as_micros();
                 let head = Head { group: number, nth, version: signed(write.version)?, at };
-                if let (RecordKey::Pool(id), Record::Pool(pool)) = (&write.key, &write.record) {
-                    tables.pool(id, pool, group.shifts.iter().find(|shift| shift.pool == *id), head);
-                } else {
-                    tables.write(event, write, head)?;
-                }
+                tables.write(event, write, head, shift)?;
             }
             feed.push(nth);
         }
@@ -120,8 +118,13 @@ impl<'g> Batch<'g> {
     }
 }
 
-/// Number, group, kind, key as text or as UUID, version.
-fn check(number: usize, group: usize, key: &RecordKey, version: i64) -> Value {
+/// By how much a group moves the counters of a pool, if it only counts.
+fn moved(shift: Option<&PoolShift>) -> (Option<i64>, Option<i64>) {
+    (shift.map(|shift| shift.held), shift.map(|shift| shift.booked))
+}
+
+/// Number, group, kind, key as text or as UUID, version, and by how much a pool's counters are moved.
+fn check(number: usize, group: usize, key: &RecordKey, version: i64, shift: Option<&PoolShift>) -> Value {
     let (kind, id, uuid) = match key {
         RecordKey::Event => ("event", None, None),
         RecordKey::Ticket(id) => ("ticket", Some(id.as_str()), None),
@@ -130,11 +133,12 @@ fn check(number: usize, group: usize, key: &RecordKey, version: i64) -> Value {
         RecordKey::Reservation(id) => ("reservation", None, Some(guid(id.as_uuid()))),
         RecordKey::Operation(id) => ("operation", None, Some(guid(id.as_uuid()))),
     };
-    json!([number, group, kind, id, uuid, version])
+    let (by_held, by_booked) = moved(shift);
+    json!([number, group, kind, id, uuid, version, by_held, by_booked])
 }
 
 impl Tables {
-    fn write(&mut self, event: &EventId, write: &Write, head: Head) -> Result<(), Fault> {
+    fn write(&mut self, event: &EventId, write: &Write, head: Head, shift: Option<&PoolShift>) -> Result<(), Fault> {
         let Head { group, nth, version, at } = head;
         match (&write.key, &write.record) {
             (RecordKey::Event, Record::Event(record)) => {
@@ -147,6 +151,13 @@ impl Tables {
                 self.events.push(|part| json!([part, group, nth, version, at, state, opens, closes, limit]));
             }
             (RecordKey::Ticket(id), Record::Ticket(record)) => self.ticket(id.as_str(), record, head),
+            (RecordKey::Pool(id), Record::Pool(record)) => {
+                let Pool { capacity, held, booked } = record;
+                let (by_held, by_booked) = moved(shift);
+                self.pools.push(|part| {
+                    json!([part, group, nth, version, at, id.as_str(), capacity, held, booked, by_held, by_booked])
+                });
+            }
             (RecordKey::Allowance(id), Record::Allowance(record)) => {
                 let Allowance { held, booked } = record;
                 self.allowances.push(|part| json!([part, group, nth, version, at, id.as_str(), held, booked]));
@@ -166,14 +177,6 @@ impl Tables {
             }
         }
         Ok(())
-    }
-
-    fn pool(&mut self, id: &PoolId, pool: &Pool, shift: Option<&PoolShift>, Head { group, nth, version, at }: Head) {
-        let Pool { capacity, held, booked } = pool;
-        let (by_held, by_booked) = (shift.map(|shift| shift.held), shift.map(|shift| shift.booked));
-        self.pools.push(|part| {
-            json!([part, group, nth, version, at, id.as_str(), capacity, held, booked, by_held, by_booked])
-        });
     }
 
     fn ticket(&mut self, id: &str, ticket: &Ticket, Head { group, nth, version, at }: Head) {

@@ -17,14 +17,15 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    DECLARE @part int = 0, @found bigint, @rows bigint, @expected bigint, @locked int, @first_id binary(16);
+    DECLARE @part int = 0, @found bigint, @rows bigint, @expected bigint, @locked int, @kept_from binary(16);
     DECLARE @version bigint = 0, @first bigint = 0, @last bigint = 0, @resource nvarchar(255);
     -- The groups: whether they are left out, and after which position of the feed their rows come.
     DECLARE @g TABLE (grp int NOT NULL PRIMARY KEY, appends bigint NOT NULL, is_out bit NOT NULL, after bigint NOT NULL);
-    -- The checks: a record's kind, its key, and the version that was read, 0 for absent.
+    -- The checks: a record's kind, its key, and the version that was read, 0 for absent; of a pool that the group only counts in, by
+    -- how much it moves the counters.
     DECLARE @k TABLE (
         no int NOT NULL PRIMARY KEY, grp int NOT NULL, kind {word} NOT NULL, id {text} NULL, uid binary(16) NULL,
-        version bigint NOT NULL
+        version bigint NOT NULL, by_held bigint NULL, by_booked bigint NULL
     );
     DECLARE @stale TABLE (no int NOT NULL PRIMARY KEY);
     DECLARE @e TABLE (
@@ -41,7 +42,7 @@ BEGIN
         part int NOT NULL, grp int NOT NULL, nth bigint NOT NULL, version bigint NOT NULL, at bigint NOT NULL,
         id {text} NOT NULL, capacity bigint NOT NULL, held bigint NOT NULL, booked bigint NOT NULL,
         -- By how much the group moves the counters, if it only counts.
-        shift_held bigint NULL, shift_booked bigint NULL, PRIMARY KEY (part, id)
+        by_held bigint NULL, by_booked bigint NULL, PRIMARY KEY (part, id)
     );
     DECLARE @a TABLE (
         part int NOT NULL, grp int NOT NULL, nth bigint NOT NULL, version bigint NOT NULL, at bigint NOT NULL,
@@ -70,11 +71,11 @@ BEGIN
     -- All of it is read before anything is locked.
     INSERT INTO @g (grp, appends, is_out, after)
         SELECT CAST(j.[key] AS int), CAST(j.value AS bigint), 0, 0 FROM OPENJSON(@feed) AS j;
-    INSERT INTO @k (no, grp, kind, id, uid, version)
-        SELECT j.no, j.grp, j.kind, j.id, CAST(j.uid AS binary(16)), j.version
+    INSERT INTO @k (no, grp, kind, id, uid, version, by_held, by_booked)
+        SELECT j.no, j.grp, j.kind, j.id, CAST(j.uid AS binary(16)), j.version, j.by_held, j.by_booked
         FROM OPENJSON(@checks) WITH (
             no int '$[0]', grp int '$[1]', kind nvarchar(32) '$[2]', id nvarchar(64) '$[3]', uid uniqueidentifier '$[4]',
-            version bigint '$[5]') AS j;
+            version bigint '$[5]', by_held bigint '$[6]', by_booked bigint '$[7]') AS j;
     IF @events <> N'[]'
         INSERT INTO @e (part, grp, nth, version, at, state, opens_at, closes_at, limit_per_customer)
             SELECT j.part, j.grp, j.nth, j.version, j.at, j.state, j.opens_at, j.closes_at, j.limit_per_customer
@@ -93,12 +94,12 @@ BEGIN
                 state nvarchar(32) '$[9]', reservation_id uniqueidentifier '$[10]', held_until bigint '$[11]',
                 block_reason nvarchar(64) '$[12]') AS j;
     IF @pools <> N'[]'
-        INSERT INTO @p (part, grp, nth, version, at, id, capacity, held, booked, shift_held, shift_booked)
-            SELECT j.part, j.grp, j.nth, j.version, j.at, j.id, j.capacity, j.held, j.booked, j.shift_held, j.shift_booked
+        INSERT INTO @p (part, grp, nth, version, at, id, capacity, held, booked, by_held, by_booked)
+            SELECT j.part, j.grp, j.nth, j.version, j.at, j.id, j.capacity, j.held, j.booked, j.by_held, j.by_booked
             FROM OPENJSON(@pools) WITH (
                 part int '$[0]', grp int '$[1]', nth bigint '$[2]', version bigint '$[3]', at bigint '$[4]',
                 id nvarchar(64) '$[5]', capacity bigint '$[6]', held bigint '$[7]', booked bigint '$[8]',
-                shift_held bigint '$[9]', shift_booked bigint '$[10]') AS j;
+                by_held bigint '$[9]', by_booked bigint '$[10]') AS j;
     IF @allowances <> N'[]'
         INSERT INTO @a (part, grp, nth, version, at, id, held, booked)
             SELECT j.part, j.grp, j.nth, j.version, j.at, j.id, j.held, j.booked
@@ -155,11 +156,9 @@ BEGIN
     IF EXISTS (SELECT 1 FROM @k WHERE kind = N'pool')
         INSERT INTO @stale (no)
             SELECT k.no FROM @k AS k LEFT JOIN {schema}.pool AS x ON x.event_id = {event} AND x.pool_id = k.id
-                LEFT JOIN @p AS w ON w.grp = k.grp AND w.id = k.id AND w.shift_held IS NOT NULL
             WHERE k.kind = N'pool' AND COALESCE(x.version, 0) <> k.version
-                AND NOT (x.version IS NOT NULL AND w.shift_held IS NOT NULL AND x.held + w.shift_held >= 0
-                    AND x.booked + w.shift_booked >= 0
-                    AND x.held + w.shift_held + x.booked + w.shift_booked <= x.capacity) {loops};
+                AND NOT (x.version IS NOT NULL AND k.by_held IS NOT NULL AND x.held + k.by_held >= 0
+                    AND x.booked + k.by_booked >= 0 AND x.held + k.by_held + x.booked + k.by_booked <= x.capacity) {loops};
     IF EXISTS (SELECT 1 FROM @k WHERE kind = N'allowance')
         INSERT INTO @stale (no)
             SELECT k.no FROM @k AS k LEFT JOIN {schema}.allowance AS x ON x.event_id = {event} AND x.customer_id = k.id
@@ -178,10 +177,10 @@ BEGIN
             SELECT k.no FROM @k AS k LEFT JOIN {schema}.operation AS x ON x.operation_id = k.uid
             WHERE k.kind = N'operation' AND COALESCE(x.version, 0) <> k.version {loops};
     -- Once an operation may have been purged it is not written any more.
-    SELECT @first_id = s.first_operation_id FROM {schema}.store AS s;
+    SELECT @kept_from = s.operations_kept_from FROM {schema}.store AS s;
     INSERT INTO @stale (no)
         SELECT k.no FROM @k AS k INNER JOIN @o AS w ON w.grp = k.grp AND w.id = k.uid
-        WHERE k.kind = N'operation' AND k.uid < @first_id AND NOT EXISTS (SELECT 1 FROM @stale AS s WHERE s.no = k.no);
+        WHERE k.kind = N'operation' AND k.uid < @kept_from AND NOT EXISTS (SELECT 1 FROM @stale AS s WHERE s.no = k.no);
     IF EXISTS (SELECT 1 FROM @stale)
     BEGIN
         UPDATE @g SET is_out = 1 WHERE grp IN (SELECT k.grp FROM @k AS k INNER JOIN @stale AS s ON s.no = k.no);
@@ -203,10 +202,10 @@ BEGIN
     END;
 
     -- Pools in which others have counted meanwhile: it is counted on.
-    UPDATE w SET capacity = x.capacity, held = x.held + w.shift_held, booked = x.booked + w.shift_booked, version = x.version,
+    UPDATE w SET capacity = x.capacity, held = x.held + w.by_held, booked = x.booked + w.by_booked, version = x.version,
             at = CASE WHEN x.decided_at > w.at THEN x.decided_at ELSE w.at END
         FROM @p AS w INNER JOIN {schema}.pool AS x ON x.event_id = {event} AND x.pool_id = w.id
-        WHERE w.shift_held IS NOT NULL AND x.version <> w.version {loops};
+        WHERE w.by_held IS NOT NULL AND x.version <> w.version {loops};
 
     -- Positions of the feed.
     SELECT @last = @first + COALESCE(SUM(g.appends), 0) FROM @g AS g WHERE g.is_out = 0;
@@ -338,9 +337,10 @@ BEGIN
                     changed, version, decided_at)
                 SELECT w.id, {event}, w.fingerprint, w.kind, w.reservation_id, w.customer_id, w.held_until, w.changed, 1, w.at
                 FROM @o AS w WHERE w.part = @part;
-            -- Looked at after the rows are there: who has deleted one of them in time has waited for nobody, and can be seen now.
-            SELECT @first_id = s.first_operation_id FROM {schema}.store AS s;
-            IF EXISTS (SELECT 1 FROM @o AS w WHERE w.part = @part AND w.id < @first_id)
+            -- Read after the rows are in: the insertion has waited for any purge that was deleting one of these ids, and the
+            -- horizon of that purge was committed with the deletion.
+            SELECT @kept_from = s.operations_kept_from FROM {schema}.store AS s;
+            IF EXISTS (SELECT 1 FROM @o AS w WHERE w.part = @part AND w.id < @kept_from)
                 THROW 52001, N'an operation was purged meanwhile', 1;
         END;
         SET @part = @part + 1;

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | deadlock victim (1205), lock timeout (1222, 52004), snapshot conflict (3960, 3961) | `Transient` | the transaction was rolled back |
 //! | unique violation (2627, 2601) | `Transient`, after the commit was tried again a few times | another event's commit created the same record at the same time: by then it is seen |
-//! | an operation was purged meanwhile (52001) | the same | so is this |
+//! | an operation was purged meanwhile (52001) | `Transient`, after the commit was tried again a few times | by then it is a conflict |
 //! | out of memory (701, 8645, 8651), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501) | `Transient` | it may pass; the transaction was rolled back |
 //! | a database that moves (40197, 40613, 49918 to 49920), when connecting | `Transient` | nothing was sent |
 //! | a read-only database or replica (3906, 3908, 976, 978, 983) | `Transient` | it may be a failover |
@@ -129,8 +129,8 @@ pub(super) enum Fault {
     /// A commit answered something that it never answers.
     #[error("a commit answered something else")]
     Odd,
-    /// Another transaction created the same record at the same time, again and again.
-    #[error("others created the same records again and again")]
+    /// Another transaction created the same record, or purged it, at the same time, again and again.
+    #[error("the same race was lost again and again")]
     RaceLost,
     /// Commits came in between, again and again.
     #[error("what was read was not true at one moment, again and again")]

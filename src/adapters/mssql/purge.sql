@@ -10,7 +10,7 @@ BEGIN
     -- The first 48 bits of a UUID of version 7 are its milliseconds (RFC 9562, section 5.7). Of the text of a `uniqueidentifier`, the
     -- first four bytes and the next two are kept the other way round.
     DECLARE @millis bigint = (CASE WHEN @cutoff < 0 THEN 0 ELSE @cutoff END + 999) / 1000, @hex nvarchar(12) = N'';
-    DECLARE @first_id binary(16);
+    DECLARE @kept_from binary(16);
     DECLARE @operations bigint, @changes bigint = 0, @left bigint = @limit;
     DECLARE @at bigint = 1, @done_with bigint = 0, @first bigint, @last bigint, @young bigint, @rows bigint;
     DECLARE @e TABLE (nth bigint NOT NULL PRIMARY KEY, id {text} NOT NULL);
@@ -22,15 +22,15 @@ BEGIN
         SET @hex = SUBSTRING(N'0123456789abcdef', CAST(@millis % 16 AS int) + 1, 1) + @hex;
         SET @millis = @millis / 16;
     END;
-    SET @first_id = CAST(CAST(
+    SET @kept_from = CAST(CAST(
         SUBSTRING(@hex, 7, 2) + SUBSTRING(@hex, 5, 2) + SUBSTRING(@hex, 3, 2) + SUBSTRING(@hex, 1, 2) + N'-'
         + SUBSTRING(@hex, 11, 2) + SUBSTRING(@hex, 9, 2) + N'-0000-0000-000000000000' AS uniqueidentifier) AS binary(16));
 
     BEGIN TRANSACTION;
-    DELETE TOP (@limit) FROM {schema}.operation WHERE operation_id < @first_id;
+    DELETE TOP (@limit) FROM {schema}.operation WHERE operation_id < @kept_from;
     SET @operations = @@ROWCOUNT;
     IF @operations > 0
-        UPDATE {schema}.store SET operations_purged_before = @cutoff, first_operation_id = @first_id
+        UPDATE {schema}.store SET operations_purged_before = @cutoff, operations_kept_from = @kept_from
             WHERE operations_purged_before IS NULL OR operations_purged_before < @cutoff;
     COMMIT TRANSACTION;
 

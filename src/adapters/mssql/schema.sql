@@ -16,8 +16,11 @@ CREATE TABLE {schema}.store (
     schema_version           bigint NOT NULL CHECK (schema_version >= 1),
     compatible_with          bigint NOT NULL CHECK (compatible_with >= 1),
     operations_purged_before bigint NULL,
-    -- Ids made before that sort before this one.
-    first_operation_id       binary(16) NULL,
+    -- Every id made before `operations_purged_before` sorts before it.
+    operations_kept_from     binary(16) NULL,
+    CONSTRAINT store_horizon_is_consistent CHECK (
+        (operations_purged_before IS NULL AND operations_kept_from IS NULL)
+        OR (operations_purged_before IS NOT NULL AND operations_kept_from IS NOT NULL)),
     CONSTRAINT store_is_compatible_with_itself CHECK (compatible_with <= schema_version)
 );
 INSERT INTO {schema}.store (singleton, schema_version, compatible_with) VALUES (1, 1, 1);

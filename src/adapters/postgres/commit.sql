@@ -32,7 +32,7 @@ CREATE FUNCTION {schema}.insert_new(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_first_id uuid;
+    v_kept_from uuid;
 BEGIN
     IF 0 = ANY (r_version) THEN
         INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at, tickets,
@@ -52,9 +52,10 @@ BEGIN
             FROM unnest(o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed)
                 AS w (grp, at, id, fingerprint, kind, reservation, customer, until, changed)
             WHERE NOT v_out[w.grp];
-        -- Looked at after the rows are there: who has deleted one of them in time has waited for nobody, and can be seen now.
-        v_first_id := (SELECT first_id_at(s.operations_purged_before) FROM store AS s);
-        IF EXISTS (SELECT 1 FROM unnest(o_group, o_id) AS w (grp, id) WHERE w.id < v_first_id AND NOT v_out[w.grp]) THEN
+        -- Read after the rows are in: the insertion has waited for any purge that was deleting one of these ids, and the horizon of
+        -- that purge was committed with the deletion.
+        v_kept_from := (SELECT first_id_at(s.operations_purged_before) FROM store AS s);
+        IF EXISTS (SELECT 1 FROM unnest(o_group, o_id) AS w (grp, id) WHERE w.id < v_kept_from AND NOT v_out[w.grp]) THEN
             RAISE EXCEPTION 'an operation was purged meanwhile' USING ERRCODE = 'TR001';
         END IF;
     END IF;
@@ -117,7 +118,7 @@ DECLARE
     v_after    bigint[];
     v_check    bigint;
     v_is_elsewhere boolean;
-    v_first_id uuid;
+    v_kept_from uuid;
     v_expected bigint;
     v_inserted bigint;
     v_updated  bigint;
@@ -203,10 +204,11 @@ BEGIN
     END IF;
     -- Nor are they written once they may have been purged. (Those that are written early look by themselves.)
     IF cardinality(o_id) > 0 AND NOT p_early THEN
-        v_first_id := (SELECT first_id_at(s.operations_purged_before) FROM store AS s);
+        v_kept_from := (SELECT first_id_at(s.operations_purged_before) FROM store AS s);
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
             FROM unnest(ko_no, ko_id) AS k (no, id)
-            WHERE k.id < v_first_id AND k.id = ANY (o_id) AND k.no <> ALL (v_stale);
+            WHERE k.id < v_kept_from AND k.no <> ALL (v_stale)
+                AND EXISTS (SELECT 1 FROM unnest(o_group, o_id) AS w (grp, id) WHERE w.id = k.id AND w.grp = k_group[k.no]);
     END IF;
     IF p_early AND cardinality(v_stale) > 0 THEN
         RAISE EXCEPTION 'written too early' USING ERRCODE = 'TR001';

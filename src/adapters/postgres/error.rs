@@ -3,6 +3,7 @@
 //! | PostgreSQL says | answer | because |
 //! | --- | --- | --- |
 //! | serialization failure, deadlock (class 40), lock timeout (`55P03`), cancelled by a timeout (`57014`) | `Transient` | the statement was rolled back |
+//! | a lost race for a reservation or an operation, or with a purge (`TR001`) | `Transient`, after the commit was tried again a few times | by then it is seen |
 //! | out of memory, disk full, too many connections (class 53) | `Transient` | it may pass; the statement was rolled back |
 //! | a read-only server (`25006`) | `Transient` | it may be a failover |
 //! | a violated constraint (class 23), a row count that differs (`TR002`) | `Permanent` | an invariant is broken: an alarm |
@@ -120,8 +121,8 @@ pub(super) enum Fault {
     /// No answer came in time.
     #[error("the server did not answer in time")]
     TimedOut,
-    /// Another transaction created the same record at the same time, again and again.
-    #[error("others created the same records again and again")]
+    /// Another transaction created the same record, or purged it, at the same time, again and again.
+    #[error("the same race was lost again and again")]
     RaceLost,
     /// A row holds what no commit writes.
     #[error("a row of kind {kind} holds what this library never writes: {what}")]

@@ -11,14 +11,14 @@ AS $$
 DECLARE
     -- Times end where the numbers do.
     v_cutoff   bigint := greatest(now_micros()::numeric - p_retention, -9223372036854775808)::bigint;
-    v_first_id uuid := first_id_at(v_cutoff);
+    v_kept_from uuid := first_id_at(v_cutoff);
     v_left     bigint := p_limit;
     v_event    text;
     v_through  bigint;
     v_rows     bigint;
 BEGIN
     WITH old AS (
-        SELECT o.operation_id FROM operation AS o WHERE o.operation_id < v_first_id
+        SELECT o.operation_id FROM operation AS o WHERE o.operation_id < v_kept_from
         ORDER BY o.operation_id LIMIT p_limit FOR UPDATE SKIP LOCKED)
     DELETE FROM operation AS o USING old WHERE o.operation_id = old.operation_id;
     GET DIAGNOSTICS operations = ROW_COUNT;

@@ -1,7 +1,7 @@
 use super::error::Fault;
 use super::store::Store;
 use super::versions::EventHead;
-use crate::domain::{EventId, RecordKey};
+use crate::domain::{EventId, RecordKey, Timestamp};
 use crate::ports::{Group, GroupOutcome, Write};
 
 impl Store<'_> {
@@ -20,7 +20,9 @@ impl Store<'_> {
     fn write_groups(&mut self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, Fault> {
         let head = self.versions.event_head(event)?;
         // No group writes what another one reads or writes, so all can be checked before any is written.
-        let checked = groups.iter().map(|group| self.check(event, head, group)).collect::<Result<Vec<_>, Fault>>()?;
+        let purged_before = self.reads.operations_purged_before()?.unwrap_or(Timestamp::from_micros(i64::MIN));
+        let check = |group| self.check(event, head, purged_before, group);
+        let checked = groups.iter().map(check).collect::<Result<Vec<_>, Fault>>()?;
         let first = head.map_or(0, |head| head.change_sequence);
         let mut last = first;
         let mut outcomes = Vec::with_capacity(groups.len());
@@ -45,11 +47,18 @@ impl Store<'_> {
     }
 
     /// Compares every record of a group with the version it was read with. The write lock keeps the answer true.
-    fn check(&mut self, event: &EventId, head: Option<EventHead>, group: &Group) -> Result<Checked, Fault> {
+    fn check(
+        &mut self,
+        event: &EventId,
+        head: Option<EventHead>,
+        purged_before: Timestamp,
+        group: &Group,
+    ) -> Result<Checked, Fault> {
         let mut checked = Checked::default();
+        let purged: Vec<&RecordKey> = group.purged(purged_before).collect();
         let written = group.writes.iter().map(|Write { key, version, .. }| (key, *version));
         for (key, expected) in group.reads.iter().map(|(key, version)| (key, *version)).chain(written) {
-            if self.versions.of(event, head, key)? == expected {
+            if self.versions.of(event, head, key)? == expected && !purged.contains(&key) {
                 continue;
             }
             match self.shifted(event, key, group)? {
@@ -57,18 +66,7 @@ impl Store<'_> {
                 None => checked.stale.push(RecordKey::clone(key)),
             }
         }
-        for key in self.purged(group)? {
-            if !checked.stale.contains(&key) {
-                checked.stale.push(key);
-            }
-        }
         Ok(checked)
-    }
-
-    /// Operations that the group writes too late.
-    fn purged(&mut self, group: &Group) -> Result<Vec<RecordKey>, Fault> {
-        let before = self.reads.operations_purged_before()?;
-        Ok(before.map_or_else(Vec::new, |before| group.purged(before).cloned().collect()))
     }
 
     /// A pool that others have counted in since, and this group does too.

@@ -9,7 +9,7 @@ use crate::conformance::bench::{
     reservation, side_by_side,
 };
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
-use crate::domain::{EventId, Pool, Record, RecordKey, ReservationState, Timestamp, Versioned};
+use crate::domain::{EventId, OperationId, Pool, Record, RecordKey, ReservationState, Timestamp, Versioned};
 use crate::ports::{BoxFuture, Group, GroupOutcome, PoolShift, Repository, Runtime, RuntimeExt};
 
 const HELD: ReservationState = ReservationState::Held { until: Timestamp::from_micros(4_000_000_000_000_000) };
@@ -23,13 +23,14 @@ fn counters(found: &Versioned) -> Result<Pool, Failure> {
 
 /// A hold of so many places, as the service makes it: the pool's counter, the reservation and the operation are written, and the
 /// event is read.
-async fn hold(
+pub(super) async fn hold(
     repository: &dyn Repository,
     runtime: &dyn Runtime,
     event: &EventId,
+    operation_id: OperationId,
     quantity: u32,
 ) -> Result<Group, Failure> {
-    let (id, done) = (runtime.reservation_id(), RecordKey::Operation(runtime.operation_id()));
+    let (id, done) = (runtime.reservation_id(), RecordKey::Operation(operation_id));
     let keys = [RecordKey::Event, pool_key("floor"), RecordKey::Reservation(id), done.clone()];
     let tx = Tx::begin(repository, event, &keys).await?;
     let read = counters(&tx.get(&pool_key("floor")))?;
@@ -44,10 +45,10 @@ async fn hold(
 }
 
 async fn hold_here(bench: &RepositoryBench, event: &EventId, quantity: u32) -> Result<Group, Failure> {
-    hold(&*bench.repository, &*bench.runtime, event, quantity).await
+    hold(&*bench.repository, &*bench.runtime, event, bench.runtime.operation_id(), quantity).await
 }
 
-fn created(group: &Group) -> Vec<RecordKey> {
+pub(super) fn created(group: &Group) -> Vec<RecordKey> {
     group.writes.iter().filter(|write| write.version == 0).map(|write| write.key.clone()).collect()
 }
 
@@ -113,6 +114,7 @@ pub(super) async fn a_pool_that_others_count_in_is_counted_on_or_a_conflict(benc
             Ok(())
         }
         conflict => {
+            ensure!(!bench.counts_on(), "a store that is said to count on answers {conflict:?}");
             bench.note("answers with a conflict");
             ensure_conflict(&conflict, &[pool_key("floor")], "a pool that others count in")?;
             before.ensure_still(bench, &event, &late).await
@@ -236,7 +238,7 @@ pub(super) async fn many_who_count_in_one_pool_sell_each_place_once(bench: &Repo
                 if quantity == 0 {
                     return Ok((held, conflicts));
                 }
-                let group = hold(&*repository, &*runtime, &event, quantity).await?;
+                let group = hold(&*repository, &*runtime, &event, runtime.operation_id(), quantity).await?;
                 let is_too_many = |record: &Record| matches!(record, Record::Pool(pool) if pool.held > CAPACITY);
                 if group.writes.iter().any(|write| is_too_many(&write.record)) {
                     continue;

@@ -42,11 +42,10 @@ pub(super) fn check(
             let Action::Hold(hold) = action else { return };
             courses.reservations.get(&hold.reservation).is_some_and(|course| course.iter().any(|(at, _)| *at <= ended))
         }
-        Rejection::NotBlocked { tickets } => tickets.iter().all(|id| {
-            let course = courses.tickets.get(id).map_or(&[][..], Vec::as_slice);
-            within(course, began, ended)
-                .any(|(state, at)| !matches!(state, TicketState::Blocked { .. }) || courses.several_deeds(id, *at))
-        }),
+        Rejection::NotBlocked { tickets } => {
+            let is_not_blocked = |state: &TicketState| !matches!(state, TicketState::Blocked { .. });
+            tickets.iter().all(|id| courses.ticket_was(id, (began, ended), is_not_blocked))
+        }
         _ => return,
     };
     findings.check(was_true, Invariant::Linearizable, || {

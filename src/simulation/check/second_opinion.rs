@@ -229,13 +229,14 @@ mod tests {
 
     #[test]
     fn what_is_told_in_a_world_can_have_happened() {
-        let mut seats = 0;
+        let (mut seats, mut all) = (0, 0);
         for evidence in evidence(20) {
             let deeds = deeds(&evidence);
             assert_eq!(impossible(&deeds), [] as [&TicketId; 0]);
             seats += deeds.len();
+            all += evidence.tickets.len();
         }
-        assert!(seats > 50, "{seats} seats are few");
+        assert!(seats > 50 && seats * 4 > all * 3, "of {all} seats {seats} were looked at, and the others left out");
     }
 
     /// A call that was at another time than it was.

@@ -66,9 +66,18 @@ impl Courses {
         courses
     }
 
-    /// Whether several operations were done to a ticket at one moment, of which the feed has the last.
-    pub(super) fn several_deeds(&self, ticket: &TicketId, at: Timestamp) -> bool {
-        self.ticket_deeds.get(&(ticket.clone(), at)).is_some_and(|deeds| *deeds > 1)
+    /// Whether a ticket was so at some moment of a call. Where one of its commits did several things to it, of which the feed has the
+    /// last, it may have been anything.
+    pub(super) fn ticket_was(
+        &self,
+        ticket: &TicketId,
+        (began, ended): (Duration, Duration),
+        is_so: impl Fn(&TicketState) -> bool,
+    ) -> bool {
+        let course = self.tickets.get(ticket).map_or(&[][..], Vec::as_slice);
+        let are_several =
+            |at: &Timestamp| self.ticket_deeds.get(&(ticket.clone(), *at)).is_some_and(|deeds| *deeds > 1);
+        since(course, began, ended).any(|(since, (state, at))| is_so(state) || since >= began && are_several(at))
     }
 
     fn add(&mut self, at: Duration, commit: &[Change], late: LatePayment) {
@@ -118,10 +127,15 @@ impl Courses {
 
 /// What it was from the beginning to the end of a call, at one moment or another.
 pub(super) fn within<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = &T> {
+    since(course, from, to).map(|(_, it)| it)
+}
+
+/// The same, with since when it was so.
+pub(super) fn since<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = (Duration, &T)> {
     // What it was when the call began, before the commits of that very moment.
     let first = course.partition_point(|(at, _)| *at < from).saturating_sub(1);
     let last = course.partition_point(|(at, _)| *at <= to);
-    course[first..last].iter().map(|(_, it)| it)
+    course[first..last].iter().map(|(at, it)| (*at, it))
 }
 
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
@@ -174,9 +188,11 @@ fn refused(
         Rejection::Unavailable { tickets } => {
             let asked = time_of_day(began);
             for ticket in tickets {
-                let Some(course) = courses.tickets.get(ticket) else { continue };
-                let was_taken = within(course, began, ended).any(|(state, at)| match state {
-                    TicketState::Available => courses.several_deeds(ticket, *at),
+                if !courses.tickets.contains_key(ticket) {
+                    continue;
+                }
+                let was_taken = courses.ticket_was(ticket, (began, ended), |state| match state {
+                    TicketState::Available => false,
                     TicketState::Held { until, .. } => !clock_is_true || *until > asked,
                     _ => true,
                 });
@@ -190,9 +206,8 @@ fn refused(
         }
         Rejection::NoNeighbours { wanted, .. } => {
             let free_all_along = |id: &TicketId| {
-                let Some(course) = courses.tickets.get(id) else { return false };
-                within(course, began, ended)
-                    .all(|(state, at)| *state == TicketState::Available && !courses.several_deeds(id, *at))
+                courses.tickets.contains_key(id)
+                    && !courses.ticket_was(id, (began, ended), |state| *state != TicketState::Available)
             };
             let mut run = 0;
             let mut last: Option<&Place> = None;
