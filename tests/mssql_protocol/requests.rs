@@ -155,7 +155,8 @@ async fn it_is_said_by_how_much_a_pool_is_moved() {
     counting.shifts = vec![PoolShift { pool: pool_id("floor"), held: 2, booked: -1 }];
     soon(repository.commit(&event(), &[counting])).await.expect("an answer");
     let sent = calls(&server).remove(0);
-    assert_eq!(json_of(&sent, CHECKS), json!([[0, 0, "pool", "floor", null, 7, 2, -1]]));
+    let checks = json!([[0, 0, "event", null, null, 1, null, null], [1, 0, "pool", "floor", null, 7, 2, -1]]);
+    assert_eq!(json_of(&sent, CHECKS), checks);
     let row = &json_of(&sent, POOLS)[0];
     assert_eq!(
         row.as_array().expect("a row")[5..],

@@ -154,7 +154,9 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
 }
 
 fn done(call: &Call, ended: Duration, receipt: &Receipt, courses: &Courses, findings: &mut Findings) {
-    let Some(reservation) = receipt.outcome.reservation() else { return };
+    let Some(reservation) = receipt.outcome.reservation() else {
+        return inventory_changed(call, ended, receipt, courses, findings);
+    };
     let course = courses.reservations.get(&reservation.id).map_or(&[][..], Vec::as_slice);
     let mut commits = course.iter().filter(|(_, (_, at))| *at == receipt.at).map(|(at, _)| *at).peekable();
     if commits.peek().is_none() {
@@ -172,6 +174,24 @@ fn done(call: &Call, ended: Duration, receipt: &Receipt, courses: &Courses, find
     findings.check(commits.any(|at| from <= at && at <= ended), Invariant::Linearizable, || {
         format!("{receipt:?} was asked for at {:?} and answered at {ended:?}, and was not done between", call.began)
     });
+}
+
+fn inventory_changed(call: &Call, ended: Duration, receipt: &Receipt, courses: &Courses, findings: &mut Findings) {
+    let (Action::Block { tickets, .. } | Action::Unblock { tickets }) = &call.command.action else { return };
+    let from = if receipt.repeated { Duration::ZERO } else { call.began };
+    for ticket in tickets {
+        let course = courses.tickets.get(ticket).map_or(&[][..], Vec::as_slice);
+        let mut commits = course.iter().filter(|(_, (_, at))| *at == receipt.at).map(|(at, _)| *at).peekable();
+        if commits.peek().is_none() {
+            findings.add(Invariant::AcknowledgedKept, || {
+                format!("{receipt:?} was answered, and the change feed has nothing of it for {ticket}")
+            });
+            continue;
+        }
+        findings.check(commits.any(|at| from <= at && at <= ended), Invariant::Linearizable, || {
+            format!("{receipt:?} was asked for at {:?} and answered at {ended:?}, and was not done between", call.began)
+        });
+    }
 }
 
 fn refused(
