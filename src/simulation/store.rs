@@ -100,7 +100,7 @@ impl StoreServer {
         let mut new = 0;
         for write in writes {
             if let (RecordKey::Operation(id), Record::Operation(record)) = (&write.key, &write.record) {
-                log.operations.push(Written { id: *id, decided_at: write.decided_at, record: record.clone() });
+                log.operations.push(Written { id: *id, decided_at: write.decided_at, when, record: record.clone() });
             } else {
                 new += 1;
             }

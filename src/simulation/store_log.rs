@@ -10,6 +10,8 @@ use crate::ports::{Change, Sequence};
 pub(super) struct Written {
     pub(super) id: OperationId,
     pub(super) decided_at: Timestamp,
+    /// When it was committed.
+    pub(super) when: Duration,
     pub(super) record: OperationRecord,
 }
 
