@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
@@ -28,7 +28,7 @@ pub(super) struct Registry {
 
 #[derive(Debug, Default)]
 struct Inner {
-    queues: HashMap<EventId, Arc<EventQueue>>,
+    queues: BTreeMap<EventId, Arc<EventQueue>>,
     /// Batchers, releases of locks, and callers about to put a request into a queue.
     tasks: usize,
     closed: bool,

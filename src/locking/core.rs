@@ -309,7 +309,10 @@ impl Core {
         let (waiting, drained) = {
             let mut state = self.state();
             state.closed = true;
-            let waiting: Vec<_> = state.lanes.values_mut().flat_map(|lane| lane.take_waiting().into_values()).collect();
+            // One after another, in the same order each time.
+            let mut lanes: Vec<_> = state.lanes.iter_mut().collect();
+            lanes.sort_unstable_by_key(|(key, _)| *key);
+            let waiting: Vec<_> = lanes.into_iter().flat_map(|(_, lane)| lane.take_waiting().into_values()).collect();
             let drained = (state.left() > 0).then(|| {
                 let (sender, receiver) = oneshot::channel();
                 state.drained.retain(|sender| !sender.is_canceled());

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ pub(crate) struct LeaseSet {
 
 #[derive(Debug, Default)]
 struct Inner {
-    held: HashMap<LockKey, Held>,
+    /// In order, so that what is done to them one after another is done in the same order each time.
+    held: BTreeMap<LockKey, Held>,
     /// Leases that ended while they were needed. The work goes on as if they were held: the store decides.
     lost: BTreeSet<LockKey>,
     /// The lock's store failed in this round: the work goes on without any lock.
@@ -74,7 +75,7 @@ impl LeaseSet {
         batches_max: u32,
     ) -> Vec<Lease> {
         let mut inner = self.lock();
-        let (kept, given_up): (HashMap<_, _>, HashMap<_, _>) =
+        let (kept, given_up): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut inner.held).into_iter().partition(|(key, held)| {
                 keep.contains(key)
                     && held.batches < batches_max

@@ -43,7 +43,7 @@ pub struct Purged {
 ///   the clock in it is the *store's* clock at about that moment, the same one for all processes.
 /// - [`commit`](Repository::commit) MUST write a group only if *every* record in it still has the version it was read
 ///   with, reads as well as writes, judged by the write itself or under a lock that keeps it true until the commit. The one
-///   exception is a pool that the group only counts in ([`PoolShift`]).
+///   exception is a pool that the group only counts in ([`PoolShift`](crate::ports::PoolShift)).
 ///   A group is written whole or not at all. Independent groups share the transaction; a conflict fails its own group
 ///   alone.
 /// - An operation MUST NOT be written any more once it may have been purged, however late the commit arrives: a group that
@@ -57,7 +57,7 @@ pub struct Purged {
 /// - `Committed` MUST be answered only when the group is as durable as the store can make it.
 /// - Every commit MUST append one row per write, except operations, to the event's change feed in the same transaction,
 ///   with sequences that ascend in commit order without gaps: who reads the feed up to `n` misses nothing before `n`.
-/// - Records MUST be read as they were written: every `u32`, every [`Timestamp`] from the first microsecond of its range
+/// - Records MUST be read as they were written: every `u32`, every [`Timestamp`](crate::domain::Timestamp) from the first microsecond of its range
 ///   to the last (deadlines far in the future stop there), every valid id.
 /// - A failed call MUST say what is known: see [`StoreErrorKind`](crate::ports::StoreErrorKind). `load` and the queries never answer `Unknown`.
 /// - Every call MUST end, in a bounded time that the adapter documents, also when the store does not answer: the service
