@@ -93,6 +93,10 @@ fn look(core: &Core, now: Instant, extend_from: Instant) -> Rounds {
     if rounds.next.is_none() && rounds.ended.is_empty() {
         state.keeper_runs = false;
     }
+    // In the same order each time.
+    for held in [&mut rounds.ended, &mut rounds.due] {
+        held.sort_unstable_by(|one, other| one.key().cmp(other.key()));
+    }
     rounds
 }
 

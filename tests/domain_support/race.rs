@@ -157,7 +157,12 @@ impl World {
                     None => earlier,
                 }
             }
-            Deed::Void { n } => return Job::Void(self.earlier(n, event)),
+            Deed::Void { n } => {
+                let command = self.earlier(n, event);
+                // Of an operation that may have been purged nothing is written down: there is nothing to do.
+                let is_purged = command.operation.made_at() < self.model.purged_before;
+                return if is_purged { Job::Expire(Vec::new()) } else { Job::Void(command) };
+            }
             Deed::Sweep { all: true } => return Job::Expire(self.model.bookings.keys().copied().collect()),
             Deed::Sweep { all: false } => {
                 let due = at_once(self.repository.lapsed(100)).expect("the memory store does not fail");
