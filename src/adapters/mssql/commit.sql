@@ -178,9 +178,11 @@ BEGIN
             WHERE k.kind = N'operation' AND COALESCE(x.version, 0) <> k.version {loops};
     -- Once an operation may have been purged it is not written any more.
     SELECT @kept_from = s.operations_kept_from FROM {schema}.store AS s;
-    INSERT INTO @stale (no)
-        SELECT k.no FROM @k AS k INNER JOIN @o AS w ON w.grp = k.grp AND w.id = k.uid
-        WHERE k.kind = N'operation' AND k.uid < @kept_from AND NOT EXISTS (SELECT 1 FROM @stale AS s WHERE s.no = k.no);
+    IF EXISTS (SELECT 1 FROM @o AS w WHERE w.id < @kept_from)
+        INSERT INTO @stale (no)
+            SELECT k.no FROM @k AS k INNER JOIN @o AS w ON w.grp = k.grp AND w.id = k.uid
+            WHERE k.kind = N'operation' AND k.uid < @kept_from
+                AND NOT EXISTS (SELECT 1 FROM @stale AS s WHERE s.no = k.no);
     IF EXISTS (SELECT 1 FROM @stale)
     BEGIN
         UPDATE @g SET is_out = 1 WHERE grp IN (SELECT k.grp FROM @k AS k INNER JOIN @stale AS s ON s.no = k.no);
@@ -202,10 +204,11 @@ BEGIN
     END;
 
     -- Pools in which others have counted meanwhile: it is counted on.
-    UPDATE w SET capacity = x.capacity, held = x.held + w.by_held, booked = x.booked + w.by_booked, version = x.version,
-            at = CASE WHEN x.decided_at > w.at THEN x.decided_at ELSE w.at END
-        FROM @p AS w INNER JOIN {schema}.pool AS x ON x.event_id = {event} AND x.pool_id = w.id
-        WHERE w.by_held IS NOT NULL AND x.version <> w.version {loops};
+    IF EXISTS (SELECT 1 FROM @p AS w WHERE w.by_held IS NOT NULL)
+        UPDATE w SET capacity = x.capacity, held = x.held + w.by_held, booked = x.booked + w.by_booked, version = x.version,
+                at = CASE WHEN x.decided_at > w.at THEN x.decided_at ELSE w.at END
+            FROM @p AS w INNER JOIN {schema}.pool AS x ON x.event_id = {event} AND x.pool_id = w.id
+            WHERE w.by_held IS NOT NULL AND x.version <> w.version {loops};
 
     -- Positions of the feed.
     SELECT @last = @first + COALESCE(SUM(g.appends), 0) FROM @g AS g WHERE g.is_out = 0;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use super::retention::{HOUR, IDLE_STEPS, purge_all};
+use super::retention::{HOUR, purge_all, purge_beside_others};
 use super::shifts::{created, hold};
 use crate::conformance::bench::{
     RepositoryBench, commit, commit_all, ensure_committed, ensure_conflict, event_id, lines, operation,
@@ -138,16 +137,7 @@ pub(super) async fn a_commit_beside_the_purge_writes_nothing_that_was_purged(ben
         tasks.push(Box::pin(come_late(writer, event, late, over)));
     }
     let (purger, runtime) = (bench.open().await?, Arc::clone(&bench.runtime));
-    tasks.push(Box::pin(async move {
-        let (mut steps, mut idle) = (0, 0);
-        while idle < IDLE_STEPS {
-            idle = if purger.purge(HOUR, 1).await?.operations == 0 { idle + 1 } else { 0 };
-            steps += 1;
-            runtime.sleep(Duration::from_millis(1)).await;
-        }
-        over.store(true, Ordering::Release);
-        Ok(steps)
-    }));
+    tasks.push(Box::pin(purge_beside_others(purger, runtime, 1, over)));
     let counts = side_by_side(&bench.runtime, tasks).await?;
     bench.note(format!("{} late commits beside {} steps", counts[..WRITERS].iter().sum::<u32>(), counts[WRITERS]));
     ensure_eq!(bench.get(&event, &pool_key("floor")).await?, floor, "the pool");

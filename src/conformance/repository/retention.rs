@@ -10,7 +10,7 @@ use crate::conformance::bench::{
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::service;
 use crate::domain::{Action, EventId, OperationId, RecordKey, Rejection, Timestamp};
-use crate::ports::{BoxFuture, Purged, RuntimeExt};
+use crate::ports::{BoxFuture, Purged, Repository, Runtime, RuntimeExt};
 
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -32,6 +32,23 @@ pub(super) async fn purge_all(bench: &RepositoryBench, retention: Duration, limi
         }
     }
     Err(Failure::new(format!("purging does not end within {STEPS_MAX} steps")))
+}
+
+/// Purges in steps of so many until nothing is left, and tells those who work meanwhile. Answers how many steps it took.
+pub(super) async fn purge_beside_others(
+    purger: Arc<dyn Repository>,
+    runtime: Arc<dyn Runtime>,
+    limit: usize,
+    over: Arc<AtomicBool>,
+) -> Result<u32, Failure> {
+    let (mut steps, mut idle) = (0, 0);
+    while idle < IDLE_STEPS {
+        idle = if purger.purge(HOUR, limit).await?.operations == 0 { idle + 1 } else { 0 };
+        steps += 1;
+        runtime.sleep(Duration::from_millis(1)).await;
+    }
+    over.store(true, Ordering::Release);
+    Ok(steps)
 }
 
 /// Records operations whose ids were made so long ago, a second apart, the oldest first.
@@ -146,17 +163,7 @@ pub(super) async fn what_is_gone_is_before_the_limit_of_the_same_load(bench: &Re
         }));
     }
     let (purger, runtime) = (bench.open().await?, Arc::clone(&bench.runtime));
-    tasks.push(Box::pin(async move {
-        let mut steps = 0;
-        let mut idle = 0;
-        while idle < IDLE_STEPS {
-            idle = if purger.purge(HOUR, 3).await?.operations == 0 { idle + 1 } else { 0 };
-            steps += 1;
-            runtime.sleep(Duration::from_millis(1)).await;
-        }
-        over.store(true, Ordering::Release);
-        Ok(steps)
-    }));
+    tasks.push(Box::pin(purge_beside_others(purger, runtime, 3, over)));
     let counts = side_by_side(&bench.runtime, tasks).await?;
     bench.note(format!("{} loads beside {} steps", counts[..READERS].iter().sum::<u32>(), counts[READERS]));
     ensure_eq!(recorded(bench, &event, &old).await?, Vec::new(), "the old operations");

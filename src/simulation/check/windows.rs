@@ -274,3 +274,43 @@ fn refused(
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_call_sees_what_was_so_when_it_began_and_what_came_until_its_end() {
+        let course = vec![(at(1), 'a'), (at(3), 'b'), (at(5), 'c'), (at(5), 'd'), (at(8), 'e')];
+        let seen = |from, to| within(&course, at(from), at(to)).collect::<String>();
+        assert_eq!(seen(0, 0), "");
+        assert_eq!(seen(0, 2), "a");
+        // Nothing of what was before that.
+        assert_eq!(seen(4, 4), "b");
+        assert_eq!(seen(6, 7), "d");
+        // Commits of the very moment may have been before it or after it.
+        assert_eq!(seen(5, 5), "bcd");
+        assert_eq!(seen(4, 8), "bcde");
+    }
+
+    #[test]
+    fn what_nobody_saw_of_a_ticket_excuses_only_who_asked_meanwhile() {
+        let ticket = TicketId::new("1-1").expect("an id");
+        let course = vec![(at(1), TicketState::Available), (at(3), TicketState::Available)];
+        let courses = Courses {
+            tickets: BTreeMap::from([(ticket.clone(), course)]),
+            ticket_deeds: BTreeMap::from([((ticket.clone(), at(3)), 2)]),
+            ..Courses::default()
+        };
+        let was_taken =
+            |from, to| courses.ticket_was(&ticket, (at(from), at(to)), |state| *state != TicketState::Available);
+        // It may have been taken and given back by one commit.
+        assert!(was_taken(2, 4));
+        assert!(!was_taken(4, 5));
+        assert!(!was_taken(1, 2));
+    }
+}
