@@ -1,7 +1,7 @@
 //! Handles on one store, and the order in which they go.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::check::Failure;
@@ -13,25 +13,40 @@ use crate::ports::{Repository, Runtime};
 const POLL: Duration = Duration::from_millis(2);
 const POLLS_MAX: usize = 2_000;
 
-/// Opens handles on a store and knows which of them are still open.
+/// Opens handles on a store and knows whether any of them are still open.
 pub(super) struct Handles {
     store: Box<dyn Store>,
     runtime: Arc<dyn Runtime>,
-    open: Mutex<Vec<Weak<dyn Repository>>>,
+    open: Arc<AtomicUsize>,
     retries: Arc<AtomicU32>,
+}
+
+/// Counts a handle as open for as long as it lives. Whoever has both drops the handle first: while its destructor runs it is open.
+pub(super) struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // What was done before is seen by whoever finds that nothing is open.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
 }
 
 impl Handles {
     pub(super) fn new(store: Box<dyn Store>, runtime: Arc<dyn Runtime>) -> Self {
-        Self { store, runtime, open: Mutex::default(), retries: Arc::default() }
+        Self { store, runtime, open: Arc::default(), retries: Arc::default() }
     }
 
     pub(super) async fn open(&self) -> Result<Arc<dyn Repository>, Failure> {
         let opened = self.store.open().await;
         let opened = opened.map_err(|error| Failure::of_harness("opening the store", &error))?;
-        let handle: Arc<dyn Repository> = Arc::new(Patient::new(opened, &self.runtime, &self.retries));
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&handle));
-        Ok(handle)
+        Ok(Arc::new(Patient::new(opened, &self.runtime, &self.retries, Open::count(&self.open))))
     }
 
     pub(super) fn worker(&self) -> Option<std::process::Command> {
@@ -46,8 +61,7 @@ impl Handles {
     /// Waits until nobody has a handle any more: a service's last task may still be ending. Whether that came about.
     pub(super) async fn are_dropped(&self) -> bool {
         for _ in 0..POLLS_MAX {
-            let is_open = |handle: &Weak<dyn Repository>| handle.strong_count() > 0;
-            if !self.open.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_open) {
+            if self.open.load(Ordering::Acquire) == 0 {
                 return true;
             }
             self.runtime.sleep(POLL).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::handles::Open;
 use crate::domain::{EventId, Pool, PoolId, Reservation, ReservationId, Snapshot, Ticket, TicketId};
 use crate::ports::{
     Availability, Change, ChangesError, Group, GroupOutcome, LoadRequest, PoolQuery, Purged, Repository,
@@ -19,16 +20,22 @@ const RETRY_AFTER: Duration = Duration::from_millis(1);
 const RETRY_AFTER_MAX: Duration = Duration::from_millis(50);
 
 /// A repository that asks again, a bounded number of times, when nothing was changed and the same call may succeed soon.
-#[derive(Clone)]
 pub(super) struct Patient {
     inner: Arc<dyn Repository>,
     runtime: Arc<dyn Runtime>,
     retries: Arc<AtomicU32>,
+    /// The last field: it is dropped after the handle.
+    _open: Open,
 }
 
 impl Patient {
-    pub(super) fn new(inner: Arc<dyn Repository>, runtime: &Arc<dyn Runtime>, retries: &Arc<AtomicU32>) -> Self {
-        Self { inner, runtime: Arc::clone(runtime), retries: Arc::clone(retries) }
+    pub(super) fn new(
+        inner: Arc<dyn Repository>,
+        runtime: &Arc<dyn Runtime>,
+        retries: &Arc<AtomicU32>,
+        open: Open,
+    ) -> Self {
+        Self { inner, runtime: Arc::clone(runtime), retries: Arc::clone(retries), _open: open }
     }
 
     /// Whether a call that was tried so often is worth another try, after a while.
