@@ -16,6 +16,7 @@ mod booking;
 mod checks;
 mod down;
 mod drops;
+mod endless;
 mod foreign;
 mod in_flight;
 mod owed;

@@ -11,10 +11,9 @@ DECLARE
     v_is_limited boolean := EXISTS (SELECT 1 FROM event WHERE event_id = p_event AND limit_per_customer IS NOT NULL);
 BEGIN
     INSERT INTO hold (reservation_id, nth, event_id, held_until, pool_id, quantity, held_by)
-        SELECT w.reservation, w.nth, p_event, w.until, w.pool, w.quantity, CASE WHEN v_is_limited THEN w.held_by END
-        FROM unnest(h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity, h_held_by)
-            AS w (grp, reservation, is_new, nth, until, pool, quantity, held_by)
-        WHERE w.is_new = p_are_new AND NOT v_out[w.grp];
+        SELECT h_reservation[i], h_nth[i], p_event, h_until[i], h_pool[i], h_quantity[i],
+            CASE WHEN v_is_limited THEN h_held_by[i] END
+        FROM generate_subscripts(h_group, 1) AS i WHERE h_is_new[i] = p_are_new AND NOT v_out[h_group[i]];
 END
 $$;
 
@@ -37,25 +36,23 @@ BEGIN
     IF 0 = ANY (r_version) THEN
         INSERT INTO reservation (reservation_id, event_id, customer_id, state, held_until, held_at, version, decided_at, tickets,
                 pools, quantities)
-            SELECT w.id, p_event, w.customer, w.state, w.until, w.held_at, 1, w.at, w.tickets::text[], w.pools::text[],
-                w.quantities::bigint[]
-            FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at, r_tickets, r_pools, r_quantities)
-                AS w (grp, version, at, id, customer, state, until, held_at, tickets, pools, quantities)
-            WHERE w.version = 0 AND NOT v_out[w.grp];
+            SELECT r_id[i], p_event, r_customer[i], r_state[i], r_until[i], r_held_at[i], 1, r_at[i], r_tickets[i]::text[],
+                r_pools[i]::text[], r_quantities[i]::bigint[]
+            FROM generate_subscripts(r_group, 1) AS i WHERE r_version[i] = 0 AND NOT v_out[r_group[i]];
         PERFORM insert_holds(p_event, v_out, true, h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity,
             h_held_by);
     END IF;
     IF cardinality(o_group) > 0 THEN
         INSERT INTO operation (operation_id, event_id, fingerprint, kind, reservation_id, customer_id, held_until, changed,
                 version, decided_at)
-            SELECT w.id, p_event, w.fingerprint, w.kind, w.reservation, w.customer, w.until, w.changed, 1, w.at
-            FROM unnest(o_group, o_at, o_id, o_fingerprint, o_kind, o_reservation, o_customer, o_until, o_changed)
-                AS w (grp, at, id, fingerprint, kind, reservation, customer, until, changed)
-            WHERE NOT v_out[w.grp];
+            SELECT o_id[i], p_event, o_fingerprint[i], o_kind[i], o_reservation[i], o_customer[i], o_until[i], o_changed[i], 1,
+                o_at[i]
+            FROM generate_subscripts(o_group, 1) AS i WHERE NOT v_out[o_group[i]];
         -- Read after the rows are in: the insertion has waited for any purge that was deleting one of these ids, and the horizon of
         -- that purge was committed with the deletion.
         v_kept_from := (SELECT first_id_at(s.operations_purged_before) FROM store AS s);
-        IF EXISTS (SELECT 1 FROM unnest(o_group, o_id) AS w (grp, id) WHERE w.id < v_kept_from AND NOT v_out[w.grp]) THEN
+        IF EXISTS (SELECT 1 FROM generate_subscripts(o_group, 1) AS i
+                WHERE o_id[i] < v_kept_from AND NOT v_out[o_group[i]]) THEN
             RAISE EXCEPTION 'an operation was purged meanwhile' USING ERRCODE = 'TR001';
         END IF;
     END IF;
@@ -66,8 +63,9 @@ END
 $$;
 
 -- Writes groups of records of one event, each whole or not at all, and answers with the numbers of the checks that failed: a
--- group with such a check is not written. Arrays of one letter and a name are the columns of one table's rows. `p_feed` has
--- for each group how many rows it appends to the change feed, in the order of which `nth` counts from 1.
+-- group with such a check is not written. Arrays of one letter and a name are the columns of one table's rows, of which `i` is
+-- one. (The element of an array is found at once here, as functions keep their arrays taken apart; to unnest them side by side
+-- costs more.) `p_feed` has for each group how many rows it appends to the change feed, in the order of which `nth` counts from 1.
 --
 -- Every commit of the event waits for the event's row lock: whatever is compared after that stays true until the end, and the
 -- feed's order is the order of commits. The writes repeat the versions all the same.
@@ -208,7 +206,8 @@ BEGIN
         SELECT v_stale || coalesce(array_agg(k.no), '{}') INTO v_stale
             FROM unnest(ko_no, ko_id) AS k (no, id)
             WHERE k.id < v_kept_from AND k.no <> ALL (v_stale)
-                AND EXISTS (SELECT 1 FROM unnest(o_group, o_id) AS w (grp, id) WHERE w.id = k.id AND w.grp = k_group[k.no]);
+                AND EXISTS (SELECT 1 FROM generate_subscripts(o_group, 1) AS i
+                    WHERE o_id[i] = k.id AND o_group[i] = k_group[k.no]);
     END IF;
     IF p_early AND cardinality(v_stale) > 0 THEN
         RAISE EXCEPTION 'written too early' USING ERRCODE = 'TR001';
@@ -229,10 +228,8 @@ BEGIN
     -- Writes.
     IF cardinality(e_group) > 0 THEN
         INSERT INTO event (event_id, state, opens_at, closes_at, limit_per_customer, version, decided_at)
-            SELECT p_event, w.state, w.opens, w.closes, w.lim, 1, w.at
-            FROM unnest(e_group, e_version, e_at, e_state, e_opens, e_closes, e_limit)
-                AS w (grp, version, at, state, opens, closes, lim)
-            WHERE w.version = 0 AND NOT v_out[w.grp]
+            SELECT p_event, e_state[i], e_opens[i], e_closes[i], e_limit[i], 1, e_at[i]
+            FROM generate_subscripts(e_group, 1) AS i WHERE e_version[i] = 0 AND NOT v_out[e_group[i]]
             ON CONFLICT DO NOTHING;
         GET DIAGNOSTICS v_inserted = ROW_COUNT;
         UPDATE event AS x SET state = w.state, opens_at = w.opens, closes_at = w.closes, limit_per_customer = w.lim,
@@ -241,15 +238,14 @@ BEGIN
                 AS w (grp, version, at, state, opens, closes, lim)
             WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = p_event AND x.version = w.version;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
-        SELECT count(*) INTO v_expected FROM unnest(e_group) AS w (grp) WHERE NOT v_out[w.grp];
+        SELECT count(*) INTO v_expected FROM generate_subscripts(e_group, 1) AS i WHERE NOT v_out[e_group[i]];
         IF v_inserted + v_updated <> v_expected THEN
             RAISE EXCEPTION 'lost the race for the event' USING ERRCODE = 'TR001';
         END IF;
         INSERT INTO change (event_id, sequence, decided_at, version, kind, state, opens_at, closes_at, limit_per_customer)
-            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'event', w.state, w.opens, w.closes, w.lim
-            FROM unnest(e_group, e_nth, e_version, e_at, e_state, e_opens, e_closes, e_limit)
-                AS w (grp, nth, version, at, state, opens, closes, lim)
-            WHERE NOT v_out[w.grp];
+            SELECT p_event, v_after[e_group[i]] + e_nth[i], e_at[i], e_version[i] + 1, 'event', e_state[i], e_opens[i],
+                e_closes[i], e_limit[i]
+            FROM generate_subscripts(e_group, 1) AS i WHERE NOT v_out[e_group[i]];
     END IF;
 
     IF cardinality(t_group) > 0 THEN
@@ -257,11 +253,9 @@ BEGIN
         IF 0 = ANY (t_version) THEN
             INSERT INTO ticket (event_id, ticket_id, area_id, row_rank, place_number, state, reservation_id, held_until,
                     block_reason, version, decided_at)
-                SELECT p_event, w.id, w.area, w.rank, w.number, w.state, w.reservation, w.until, w.reason, 1, w.at
-                FROM unnest(t_group, t_version, t_at, t_id, t_area, t_row, t_number, t_state, t_reservation, t_until,
-                        t_reason)
-                    AS w (grp, version, at, id, area, rank, number, state, reservation, until, reason)
-                WHERE w.version = 0 AND NOT v_out[w.grp]
+                SELECT p_event, t_id[i], t_area[i], t_row[i], t_number[i], t_state[i], t_reservation[i], t_until[i],
+                    t_reason[i], 1, t_at[i]
+                FROM generate_subscripts(t_group, 1) AS i WHERE t_version[i] = 0 AND NOT v_out[t_group[i]]
                 ON CONFLICT DO NOTHING;
             GET DIAGNOSTICS v_inserted = ROW_COUNT;
         END IF;
@@ -274,36 +268,30 @@ BEGIN
             WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = w.event AND x.ticket_id = w.id
                 AND x.version = w.version AND x.area_id = w.area AND x.row_rank = w.rank AND x.place_number = w.number;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
-        SELECT count(*) INTO v_expected FROM unnest(t_group) AS w (grp) WHERE NOT v_out[w.grp];
+        SELECT count(*) INTO v_expected FROM generate_subscripts(t_group, 1) AS i WHERE NOT v_out[t_group[i]];
         IF v_inserted + v_updated <> v_expected THEN
             RAISE EXCEPTION 'a ticket is not as its check saw it' USING ERRCODE = 'TR002';
         END IF;
         INSERT INTO change (event_id, sequence, decided_at, version, kind, ticket_id, area_id, row_rank, place_number, state,
                 reservation_id, held_until, block_reason)
-            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'ticket', w.id, w.area, w.rank, w.number, w.state,
-                w.reservation, w.until, w.reason
-            FROM unnest(t_group, t_nth, t_version, t_at, t_id, t_area, t_row, t_number, t_state, t_reservation, t_until,
-                    t_reason)
-                AS w (grp, nth, version, at, id, area, rank, number, state, reservation, until, reason)
-            WHERE NOT v_out[w.grp];
+            SELECT p_event, v_after[t_group[i]] + t_nth[i], t_at[i], t_version[i] + 1, 'ticket', t_id[i], t_area[i], t_row[i],
+                t_number[i], t_state[i], t_reservation[i], t_until[i], t_reason[i]
+            FROM generate_subscripts(t_group, 1) AS i WHERE NOT v_out[t_group[i]];
     END IF;
 
     IF cardinality(p_group) > 0 THEN
         v_inserted := 0;
         IF 0 = ANY (p_version) THEN
             INSERT INTO pool (event_id, pool_id, capacity, held, booked, version, decided_at)
-                SELECT p_event, w.id, w.capacity, w.held, w.booked, 1, w.at
-                FROM unnest(p_group, p_version, p_at, p_id, p_capacity, p_held, p_booked)
-                    AS w (grp, version, at, id, capacity, held, booked)
-                WHERE w.version = 0 AND NOT v_out[w.grp]
+                SELECT p_event, p_id[i], p_capacity[i], p_held[i], p_booked[i], 1, p_at[i]
+                FROM generate_subscripts(p_group, 1) AS i WHERE p_version[i] = 0 AND NOT v_out[p_group[i]]
                 ON CONFLICT DO NOTHING;
             GET DIAGNOSTICS v_inserted = ROW_COUNT;
         END IF;
         INSERT INTO change (event_id, sequence, decided_at, version, kind, pool_id, capacity, held, booked)
-            SELECT p_event, v_after[w.grp] + w.nth, w.at, 1, 'pool', w.id, w.capacity, w.held, w.booked
-            FROM unnest(p_group, p_nth, p_version, p_at, p_id, p_capacity, p_held, p_booked)
-                AS w (grp, nth, version, at, id, capacity, held, booked)
-            WHERE w.version = 0 AND NOT v_out[w.grp];
+            SELECT p_event, v_after[p_group[i]] + p_nth[i], p_at[i], 1, 'pool', p_id[i], p_capacity[i], p_held[i],
+                p_booked[i]
+            FROM generate_subscripts(p_group, 1) AS i WHERE p_version[i] = 0 AND NOT v_out[p_group[i]];
         WITH written AS (
             UPDATE pool AS x SET
                     capacity = CASE WHEN w.shift_held IS NULL THEN w.capacity ELSE x.capacity END,
@@ -321,7 +309,7 @@ BEGIN
                 SELECT p_event, x.sequence, x.decided_at, x.version, 'pool', x.pool_id, x.capacity, x.held, x.booked
                 FROM written AS x;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
-        SELECT count(*) INTO v_expected FROM unnest(p_group) AS w (grp) WHERE NOT v_out[w.grp];
+        SELECT count(*) INTO v_expected FROM generate_subscripts(p_group, 1) AS i WHERE NOT v_out[p_group[i]];
         IF v_inserted + v_updated <> v_expected THEN
             RAISE EXCEPTION 'a pool is not as its check saw it' USING ERRCODE = 'TR002';
         END IF;
@@ -331,9 +319,8 @@ BEGIN
         v_inserted := 0;
         IF 0 = ANY (a_version) THEN
             INSERT INTO allowance (event_id, customer_id, held, booked, version, decided_at)
-                SELECT p_event, w.id, w.held, w.booked, 1, w.at
-                FROM unnest(a_group, a_version, a_at, a_id, a_held, a_booked) AS w (grp, version, at, id, held, booked)
-                WHERE w.version = 0 AND NOT v_out[w.grp]
+                SELECT p_event, a_id[i], a_held[i], a_booked[i], 1, a_at[i]
+                FROM generate_subscripts(a_group, 1) AS i WHERE a_version[i] = 0 AND NOT v_out[a_group[i]]
                 ON CONFLICT DO NOTHING;
             GET DIAGNOSTICS v_inserted = ROW_COUNT;
         END IF;
@@ -343,15 +330,14 @@ BEGIN
             WHERE w.version > 0 AND NOT v_out[w.grp] AND x.event_id = w.event AND x.customer_id = w.id
                 AND x.version = w.version;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
-        SELECT count(*) INTO v_expected FROM unnest(a_group) AS w (grp) WHERE NOT v_out[w.grp];
+        SELECT count(*) INTO v_expected FROM generate_subscripts(a_group, 1) AS i WHERE NOT v_out[a_group[i]];
         IF v_inserted + v_updated <> v_expected THEN
             RAISE EXCEPTION 'an allowance is not as its check saw it' USING ERRCODE = 'TR002';
         END IF;
         INSERT INTO change (event_id, sequence, decided_at, version, kind, customer_id, held, booked)
-            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'allowance', w.id, w.held, w.booked
-            FROM unnest(a_group, a_nth, a_version, a_at, a_id, a_held, a_booked)
-                AS w (grp, nth, version, at, id, held, booked)
-            WHERE NOT v_out[w.grp];
+            SELECT p_event, v_after[a_group[i]] + a_nth[i], a_at[i], a_version[i] + 1, 'allowance', a_id[i], a_held[i],
+                a_booked[i]
+            FROM generate_subscripts(a_group, 1) AS i WHERE NOT v_out[a_group[i]];
     END IF;
 
     IF NOT p_early THEN
@@ -362,21 +348,20 @@ BEGIN
     END IF;
 
     IF cardinality(r_group) > 0 THEN
-        UPDATE reservation AS x SET customer_id = w.customer, state = w.state, held_until = w.until, held_at = w.held_at,
-                version = w.version + 1, decided_at = w.at
-            FROM unnest(r_group, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at)
-                AS w (grp, version, at, id, customer, state, until, held_at)
-            WHERE w.version > 0 AND NOT v_out[w.grp] AND x.reservation_id = w.id AND x.version = w.version
+        UPDATE reservation AS x SET customer_id = r_customer[i], state = r_state[i], held_until = r_until[i],
+                held_at = r_held_at[i], version = r_version[i] + 1, decided_at = r_at[i]
+            FROM generate_subscripts(r_group, 1) AS i
+            WHERE r_version[i] > 0 AND NOT v_out[r_group[i]] AND x.reservation_id = r_id[i] AND x.version = r_version[i]
                 AND x.event_id IS NOT DISTINCT FROM p_event;
         GET DIAGNOSTICS v_updated = ROW_COUNT;
         SELECT count(*) INTO v_expected
-            FROM unnest(r_group, r_version) AS w (grp, version) WHERE w.version > 0 AND NOT v_out[w.grp];
+            FROM generate_subscripts(r_group, 1) AS i WHERE r_version[i] > 0 AND NOT v_out[r_group[i]];
         IF v_updated <> v_expected THEN
             RAISE EXCEPTION 'a reservation is not as its check saw it' USING ERRCODE = 'TR002';
         END IF;
         IF v_updated > 0 THEN
-            DELETE FROM hold AS x USING unnest(r_group, r_version, r_id) AS w (grp, version, id)
-                WHERE w.version > 0 AND NOT v_out[w.grp] AND x.reservation_id = w.id;
+            DELETE FROM hold AS x USING generate_subscripts(r_group, 1) AS i
+                WHERE r_version[i] > 0 AND NOT v_out[r_group[i]] AND x.reservation_id = r_id[i];
             IF false = ANY (h_is_new) THEN
                 PERFORM insert_holds(p_event, v_out, false, h_group, h_reservation, h_is_new, h_nth, h_until, h_pool, h_quantity,
                     h_held_by);
@@ -384,12 +369,9 @@ BEGIN
         END IF;
         INSERT INTO change (event_id, sequence, decided_at, version, kind, reservation_id, customer_id, state, held_until,
                 held_at, tickets, pools, quantities)
-            SELECT p_event, v_after[w.grp] + w.nth, w.at, w.version + 1, 'reservation', w.id, w.customer, w.state, w.until,
-                w.held_at, w.tickets::text[], w.pools::text[], w.quantities::bigint[]
-            FROM unnest(r_group, r_nth, r_version, r_at, r_id, r_customer, r_state, r_until, r_held_at, r_tickets, r_pools,
-                    r_quantities)
-                AS w (grp, nth, version, at, id, customer, state, until, held_at, tickets, pools, quantities)
-            WHERE NOT v_out[w.grp];
+            SELECT p_event, v_after[r_group[i]] + r_nth[i], r_at[i], r_version[i] + 1, 'reservation', r_id[i], r_customer[i],
+                r_state[i], r_until[i], r_held_at[i], r_tickets[i]::text[], r_pools[i]::text[], r_quantities[i]::bigint[]
+            FROM generate_subscripts(r_group, 1) AS i WHERE NOT v_out[r_group[i]];
     END IF;
 
     IF v_last > v_first THEN
