@@ -107,7 +107,7 @@ fn decide_on(repository: &impl Repository, n: u8) {
         for (of, lapsed) in snapshot.all_lapsed() {
             assert!(lapsed.reservations.len() <= LAPSED_MAX, "{of:?}");
         }
-        let late_payment = if n % 2 == 0 { LatePayment::Refuse } else { LatePayment::RebookIfFree };
+        let late_payment = if n.is_multiple_of(2) { LatePayment::Refuse } else { LatePayment::RebookIfFree };
         let policies = Policies { late_payment, ..Policies::default() };
         let mut view = View::new(&snapshot);
         let decided = decide(&mut view, &command, &policies).or_else(|rejection| {
@@ -163,7 +163,7 @@ fn command(n: u8, is_asked_first: bool) -> Command {
         _ => Action::Extend { reservation: id(1), customer: customer(1), ttl: None },
     };
     // Half of them are asked for the first time.
-    let operation = if is_asked_first && n % 2 == 0 { 50 + n } else { n };
+    let operation = if is_asked_first && n.is_multiple_of(2) { 50 + n } else { n };
     let operation = OperationId::try_from(Uuid::from_bytes(reservation_bytes(operation))).expect("of version 7");
     Command { event: event(), operation, action }
 }
@@ -194,7 +194,7 @@ fn area() -> AreaId {
 }
 
 fn customer(n: u8) -> CustomerId {
-    CustomerId::new(if n % 2 == 0 { "ann" } else { "bob" }).expect("an id")
+    CustomerId::new(if n.is_multiple_of(2) { "ann" } else { "bob" }).expect("an id")
 }
 
 struct Unpark(Thread);
