@@ -22,11 +22,12 @@ use ticket_reservation::adapters::postgres::{
     Finding, PostgresError, PostgresRepository, PostgresRepositoryBuilder, bb8,
 };
 use ticket_reservation::domain::{
-    AreaId, EventId, EventState, Place, PoolId, Record, RecordKey, TicketId, TicketState, Timestamp,
+    AreaId, CustomerId, EventId, EventState, Fingerprint, Lines, OperationId, OperationRecord, Place, PoolId, Record,
+    RecordKey, Recorded, Reservation, ReservationId, ReservationState, TicketId, TicketState, Timestamp,
 };
 use ticket_reservation::ports::{
-    Availability, Group, GroupOutcome, LoadRequest, Repository, RuntimeExt, StoreError, StoreErrorKind, TicketQuery,
-    Write,
+    Availability, Clock, Group, GroupOutcome, LoadRequest, Repository, RuntimeExt, StoreError, StoreErrorKind,
+    TicketQuery, Write,
 };
 use tokio::net::TcpListener;
 
@@ -88,7 +89,7 @@ async fn refused(builder: PostgresRepositoryBuilder) -> StoreError {
     builder.build().expect("an address").load(&load_event()).await.expect_err("it cannot be used")
 }
 
-/// A transaction of somebody else's that keeps the event's row until it is told to end.
+/// A transaction of somebody else's that stays until it is told to end.
 struct Blocker {
     psql: std::process::Child,
     /// Its process in the server, which goes on without psql.
@@ -96,15 +97,21 @@ struct Blocker {
 }
 
 impl Blocker {
+    /// It keeps the event's row.
     fn start(schema: &str) -> Self {
-        let sql = format!("BEGIN; SELECT version FROM \"{schema}\".event FOR UPDATE; SELECT pg_sleep(600)");
+        Self::with(schema, &format!("SELECT version FROM \"{schema}\".event FOR UPDATE"))
+    }
+
+    /// It has done something in the schema.
+    fn with(schema: &str, what: &str) -> Self {
+        let sql = format!("BEGIN; {what}; SELECT pg_sleep(600)");
         let psql = server().start_psql(&sql).expect("psql");
         let itself = format!(
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN%\"{schema}\"%pg_sleep%' AND wait_event = 'PgSleep'"
         );
         let deadline = Instant::now() + AT_MOST;
         while server().psql(&itself).expect("an answer").is_empty() {
-            assert!(Instant::now() < deadline, "the row is not locked");
+            assert!(Instant::now() < deadline, "it is not done");
             std::thread::sleep(Duration::from_millis(5));
         }
         Self { psql, itself }
@@ -238,6 +245,60 @@ async fn a_lock_that_is_not_had_in_time_changes_nothing() {
     drop(blocker);
     let outcome = impatient.commit(&event(), &[another_commit()]).await.expect("an answer");
     assert_eq!(outcome, [GroupOutcome::Committed], "on the same connection or another");
+}
+
+/// That an operation is not purged is looked at before anything is written, and again once it is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_that_a_purge_forgets_while_its_commit_waits_is_not_written() {
+    let schema = "purged meanwhile";
+    let repository = migrated(schema).await;
+    let now = TestRuntime::current().unix_time();
+    let an_hour_ago = now.before(Duration::from_secs(3_600));
+    let write = |key, record| Write { key, version: 0, decided_at: now, record };
+    let operation = |number| {
+        let (event, fingerprint) = (event(), Fingerprint::from_bytes([0; 16]));
+        let key = RecordKey::Operation(OperationId::from_parts(an_hour_ago, [number; 10]));
+        write(key, Record::Operation(OperationRecord { event, fingerprint, recorded: Recorded::Voided }))
+    };
+    let of = |writes| Group { writes, ..Group::default() };
+    let mut event_made_now = new_event();
+    event_made_now.writes[0].decided_at = now;
+    event_made_now.writes.push(operation(1));
+    repository.commit(&event(), &[event_made_now]).await.expect("an answer");
+
+    let id = ReservationId::from_parts(now, [1; 10]);
+    let lines = Lines::merge(vec![TicketId::new("a").unwrap()], Vec::new()).unwrap();
+    let booked = Reservation {
+        id,
+        event: event(),
+        customer: CustomerId::new("ada").unwrap(),
+        lines,
+        state: ReservationState::Booked,
+        held_at: now,
+    };
+    let late = of(vec![write(RecordKey::Reservation(id), Record::Reservation(booked)), operation(2)]);
+    let forgotten = late.writes[1].key.clone();
+    // Somebody has inserted the reservation, and the commit waits for what becomes of that.
+    let blocker = Blocker::with(
+        schema,
+        &format!(
+            "INSERT INTO \"{schema}\".reservation (reservation_id, event_id, customer_id, state, held_at, version, decided_at,
+                tickets) VALUES ('{id}', 'gala', 'bob', 'booked', 1, 1, 1, '{{a}}')"
+        ),
+    );
+    let (event, groups) = (event(), [late]);
+    let commit = repository.commit(&event, &groups);
+    let purge = async {
+        is_waited_for(schema).await;
+        let purged = repository.purge(Duration::from_secs(1_800), 10).await.expect("an answer");
+        assert_eq!(purged.operations, 1, "the one that is there");
+        drop(blocker);
+    };
+    let (outcomes, ()) = tokio::join!(commit, purge);
+    let conflict = GroupOutcome::Conflict { stale: vec![forgotten.clone()] };
+    assert_eq!(outcomes.expect("an answer"), [conflict]);
+    let loaded = repository.load(&LoadRequest { event, records: vec![forgotten.clone()], free_in: Vec::new() }).await;
+    assert!(loaded.expect("an answer").get(&forgotten).is_none_or(|it| it.record.is_none()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
