@@ -3,27 +3,27 @@
 
 #[path = "common/authority.rs"]
 mod authority;
-#[path = "../examples/flash_sale/postgres_server/mod.rs"]
-mod postgres_server;
-#[path = "common/runtime.rs"]
-mod runtime;
+#[path = "postgres_support/mod.rs"]
+mod postgres_support;
 
-use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use authority::Authority;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use postgres_server::{Durability, PostgresServer};
-use runtime::TestRuntime;
+use postgres_support::blocker::{Blocker, is_waited_for};
+use postgres_support::groups::{another_commit, event, load_event, new_event};
+use postgres_support::postgres_server::{Durability, PostgresServer};
+use postgres_support::runtime::TestRuntime;
+use postgres_support::{AT_MOST, builder, chain, migrated, server};
 use ticket_reservation::adapters::postgres::{
     Finding, PostgresError, PostgresRepository, PostgresRepositoryBuilder, bb8,
 };
 use ticket_reservation::domain::{
-    AreaId, CustomerId, EventId, EventState, Fingerprint, Lines, OperationId, OperationRecord, Place, PoolId, Record,
-    RecordKey, Recorded, Reservation, ReservationId, ReservationState, TicketId, TicketState, Timestamp,
+    AreaId, CustomerId, Fingerprint, Lines, OperationId, OperationRecord, Place, PoolId, Record, RecordKey, Recorded,
+    Reservation, ReservationId, ReservationState, TicketId, TicketState, Timestamp,
 };
 use ticket_reservation::ports::{
     Availability, Clock, Group, GroupOutcome, LoadRequest, Repository, RuntimeExt, StoreError, StoreErrorKind,
@@ -31,117 +31,8 @@ use ticket_reservation::ports::{
 };
 use tokio::net::TcpListener;
 
-/// One server for all tests of this program. Each has a schema of its own.
-fn server() -> &'static PostgresServer {
-    static SERVER: OnceLock<Mutex<&'static PostgresServer>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| {
-        let server = PostgresServer::start(Durability::Forgetful).expect("a server");
-        Mutex::new(Box::leak(Box::new(server)))
-    });
-    *server.lock().expect("no test fails in here")
-}
-
-/// How long a test may wait for anything.
-const AT_MOST: Duration = Duration::from_secs(30);
-
-/// A repository in a schema of its own, which has no tables yet.
-fn builder(schema: &str) -> PostgresRepositoryBuilder {
-    PostgresRepository::builder(server().url(), TestRuntime::current()).schema(schema).plain_on_loopback()
-}
-
-async fn migrated(schema: &str) -> PostgresRepository {
-    let repository = builder(schema).build().expect("an address");
-    repository.migrate().await.expect("tables");
-    repository
-}
-
-fn event() -> EventId {
-    EventId::new("gala").unwrap()
-}
-
-/// An event that is on sale, as the first commit makes it.
-fn new_event() -> Group {
-    let record = Record::Event(ticket_reservation::domain::Event {
-        state: EventState::OnSale,
-        window: Default::default(),
-        limit_per_customer: None,
-    });
-    let write = Write { key: RecordKey::Event, version: 0, decided_at: Timestamp::from_micros(1), record };
-    Group { reads: Vec::new(), writes: vec![write], ..Group::default() }
-}
-
-fn load_event() -> LoadRequest {
-    LoadRequest { event: event(), records: vec![RecordKey::Event], free_in: Vec::new() }
-}
-
-/// An error with all that caused it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 async fn refused(builder: PostgresRepositoryBuilder) -> StoreError {
     builder.build().expect("an address").load(&load_event()).await.expect_err("it cannot be used")
-}
-
-/// A transaction of somebody else's that stays until it is told to end.
-struct Blocker {
-    psql: std::process::Child,
-    /// Its process in the server, which goes on without psql.
-    itself: String,
-}
-
-impl Blocker {
-    /// It keeps the event's row.
-    fn start(schema: &str) -> Self {
-        Self::with(schema, &format!("SELECT version FROM \"{schema}\".event FOR UPDATE"))
-    }
-
-    /// It has done something in the schema.
-    fn with(schema: &str, what: &str) -> Self {
-        let sql = format!("BEGIN; {what}; SELECT pg_sleep(600)");
-        let psql = server().start_psql(&sql).expect("psql");
-        let itself = format!(
-            "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN%\"{schema}\"%pg_sleep%' AND wait_event = 'PgSleep'"
-        );
-        let deadline = Instant::now() + AT_MOST;
-        while server().psql(&itself).expect("an answer").is_empty() {
-            assert!(Instant::now() < deadline, "it is not done");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Self { psql, itself }
-    }
-}
-
-impl Drop for Blocker {
-    fn drop(&mut self) {
-        let end = format!("SELECT pg_terminate_backend(pid, 10000) FROM ({}) AS it", self.itself);
-        server().psql(&end).expect("it ends");
-        self.psql.wait().expect("its end");
-    }
-}
-
-/// A commit that somebody keeps waiting.
-fn another_commit() -> Group {
-    let mut group = new_event();
-    group.writes[0].version = 1;
-    group
-}
-
-async fn is_waited_for(schema: &str) {
-    let sql = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%\"{schema}\".commit_groups%'"
-    );
-    let deadline = Instant::now() + AT_MOST;
-    while server().psql(&sql).expect("an answer") == "0" {
-        assert!(Instant::now() < deadline, "no commit waits");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 // ---- tables
@@ -376,9 +267,18 @@ async fn what_would_lose_an_acknowledged_sale_is_found() {
     let server = PostgresServer::start(Durability::Durable).expect("a server");
     let found = async |server: &PostgresServer| {
         let builder = PostgresRepository::builder(server.url(), TestRuntime::current()).plain_on_loopback();
-        builder.build().expect("an address").check().await.expect("an answer")
+        let repository = builder.build().expect("an address");
+        repository.migrate().await.expect("tables");
+        repository.check().await.expect("an answer")
     };
     assert_eq!(found(&server).await, []);
+    // Waiting for the own disk alone is too little where a standby is to be waited for.
+    server.psql("ALTER SYSTEM SET synchronous_commit = local").expect("an answer");
+    server.psql("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'").expect("an answer");
+    server.psql("SELECT pg_reload_conf()").expect("an answer");
+    let local = Finding::NotDurable { setting: "synchronous_commit".to_owned(), value: "local".to_owned() };
+    assert_eq!(found(&server).await, [local]);
+    server.psql("ALTER SYSTEM RESET synchronous_standby_names").expect("an answer");
     server.psql("ALTER SYSTEM SET synchronous_commit = off").expect("an answer");
     server.psql("ALTER SYSTEM SET default_transaction_read_only = on").expect("an answer");
     server.psql("SELECT pg_reload_conf()").expect("an answer");
@@ -412,6 +312,20 @@ async fn a_permission_that_is_missing_is_found_and_those_of_the_page_are_enough(
     assert_eq!(seller.commit(&event(), &[another_commit()]).await.expect("an answer"), [GroupOutcome::Committed]);
     seller.load(&load_event()).await.expect("a snapshot");
     seller.purge(Duration::ZERO, 10).await.expect("a step");
+    for (privilege, table) in [
+        ("UPDATE", "store"),
+        ("INSERT", "event"),
+        ("SELECT", "pool"),
+        ("UPDATE", "allowance"),
+        ("INSERT", "reservation"),
+        ("DELETE", "hold"),
+        ("DELETE", "operation"),
+        ("DELETE", "change"),
+    ] {
+        server().psql(&format!("REVOKE {privilege} ON permissions.{table} FROM seller")).expect("an answer");
+        assert_eq!(lacking().await, [format!("table {table}")], "without {privilege}");
+        server().psql(&format!("GRANT {privilege} ON permissions.{table} TO seller")).expect("an answer");
+    }
     server().psql("REVOKE UPDATE ON permissions.ticket FROM seller").expect("an answer");
     server().psql("REVOKE EXECUTE ON FUNCTION permissions.purge_step FROM seller, public").expect("an answer");
     assert_eq!(lacking().await, ["function purge_step", "table ticket"]);

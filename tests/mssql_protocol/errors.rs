@@ -156,61 +156,6 @@ async fn the_sixth_attempt_can_win() {
     assert_eq!(outcomes, [GroupOutcome::Conflict { stale: vec![RecordKey::Event] }]);
 }
 
-fn lost_six_times() -> impl Iterator<Item = Answer> {
-    (0..6).map(|_| error(2627, 14))
-}
-
-/// One group that cannot be inserted would keep the others of its call from being committed.
-#[tokio::test]
-async fn groups_that_lose_every_race_together_are_tried_singly() {
-    let (server, repository) = stage().await;
-    let one_by_one = [commit_answer(&[1]), error(2627, 14), commit_answer(&[]), commit_answer(&[0])];
-    server.answers(lost_six_times().chain(one_by_one));
-    let groups = [group("floor"), group("gallery"), group("stage")];
-    let outcomes = soon(repository.commit(&event(), &groups)).await.expect("an answer");
-    let conflict = |key: &RecordKey| GroupOutcome::Conflict { stale: vec![key.clone()] };
-    let expected = [conflict(&groups[0].writes[0].key), GroupOutcome::Committed, conflict(&RecordKey::Event)];
-    assert_eq!(outcomes, expected);
-    let sent = calls(&server);
-    let names = |at: usize| {
-        let said = format!("{:?}", sent[at].values());
-        ["floor", "gallery", "stage"].map(|name| said.contains(name))
-    };
-    assert!((0..6).all(|at| names(at) == [true; 3]));
-    let singly: Vec<_> = (6..sent.len()).map(names).collect();
-    let (first, second, third) = ([true, false, false], [false, true, false], [false, false, true]);
-    assert_eq!(singly, [first, second, second, third]);
-}
-
-#[tokio::test]
-async fn who_fails_after_another_group_was_committed_leaves_the_outcome_unknown() {
-    let groups = [group("floor"), group("gallery")];
-    for (first, second, known) in [
-        (commit_answer(&[]), Some(error(1205, 13)), Unknown),
-        (commit_answer(&[]), Some(error(547, 16)), Unknown),
-        (commit_answer(&[0]), Some(error(1205, 13)), Transient),
-        (commit_answer(&[0]), Some(error(547, 16)), Permanent),
-        (commit_answer(&[0]), Some(Answer::cut()), Unknown),
-        (error(1205, 13), None, Transient),
-        (error(99_999, 16), None, Unknown),
-    ] {
-        let (server, repository) = stage().await;
-        server.answers(lost_six_times().chain([first]).chain(second));
-        let failed = soon(repository.commit(&event(), &groups)).await;
-        assert_eq!(kind_of(failed), known);
-        assert_eq!(server.answers_left(), 0);
-    }
-}
-
-#[tokio::test]
-async fn a_group_that_loses_every_race_by_itself_is_given_up_after_the_others() {
-    let (server, repository) = stage().await;
-    server.answers(lost_six_times().chain([commit_answer(&[])]).chain(lost_six_times()));
-    let failed = soon(repository.commit(&event(), &[group("floor"), group("gallery")])).await;
-    assert_eq!(kind_of(failed), Unknown, "the first group is committed");
-    assert_eq!(calls(&server).len(), 13);
-}
-
 #[tokio::test]
 async fn what_is_unknown_of_the_second_attempt_is_unknown_of_the_commit() {
     for (second, known) in [(Answer::cut(), Unknown), (error(8152, 16), Unknown), (error(547, 16), Permanent)] {

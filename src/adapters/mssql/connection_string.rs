@@ -37,7 +37,8 @@ impl ConnectionString {
                     let is_tls = match value.to_lowercase().as_str() {
                         "true" | "yes" | "mandatory" => true,
                         "false" | "no" | "optional" => false,
-                        other => return refuse(format!("Encrypt is true or false here, not {other:?}")),
+                        // It may be the rest of a string whose parts are not parted, and hold a password.
+                        _ => return refuse("Encrypt is true or false here".to_owned()),
                     };
                     said.encrypt = Some((format!("{}={value}", key.trim()), is_tls));
                 }
@@ -71,6 +72,9 @@ impl ConnectionString {
         }
         if host.is_empty() {
             return refuse("it names no host");
+        }
+        if host.contains(|it: char| it.is_whitespace() || it == '=') {
+            return refuse("its host is none: parts of the string are parted by ;");
         }
         self.port = match port.map(|port| port.trim().parse::<u16>()) {
             None => None,
@@ -182,6 +186,8 @@ mod tests {
             "Server=a,hunter2",
             "Server=",
             "Encrypt=maybe;Password=hunter2",
+            "Encrypt=maybe Password=hunter2",
+            "Server=10.0.0.1 Password=hunter2",
             "TrustServerCertificate=perhaps;Password=hunter2",
             "Integrated Security=SSPI;Password=hunter2",
             "Colour=hunter2",

@@ -3,9 +3,8 @@
 //! | SQL Server says | answer | because |
 //! | --- | --- | --- |
 //! | deadlock victim (1205), lock timeout (1222, 52004), snapshot conflict (3960, 3961) | `Transient` | the transaction was rolled back |
-//! | unique violation (2627, 2601) | `Transient`, after the commit was tried again a few times, and then its groups singly | another event's commit created the same record at the same time: by then it is seen |
-//! | an operation was purged meanwhile (52001) | the same | by then it is a conflict |
-//! | anything, after some groups were committed singly | `Unknown` | part of the call was done |
+//! | unique violation (2627, 2601) | `Transient`, after the commit was tried again a few times: then the service commits its groups singly | another event's commit created the same record at the same time: by then it is seen |
+//! | an operation was purged meanwhile (52001) | `Transient`, after the commit was tried again a few times | by then it is a conflict |
 //! | out of memory (701, 8645, 8651), log, file or disk full (9002, 1101, 1105), too many locks (1204), resource limits (10928, 10929, 40501) | `Transient` | it may pass; the transaction was rolled back |
 //! | a database that moves (40197, 40613, 49918 to 49920), when connecting | `Transient` | nothing was sent |
 //! | a read-only database or replica (3906, 3908, 976, 978, 983) | `Transient` | it may be a failover |
@@ -133,9 +132,6 @@ pub(super) enum Fault {
     /// Another transaction created the same record, or purged it, at the same time, again and again.
     #[error("the same race was lost again and again")]
     RaceLost,
-    /// Groups were committed one by one, and after some this came.
-    #[error("some groups were committed, and then one could not be")]
-    InPart(#[source] Box<Fault>),
     /// Commits came in between, again and again.
     #[error("what was read was not true at one moment, again and again")]
     Torn,
@@ -162,13 +158,9 @@ impl Fault {
             Self::Connection(error) => error,
             Self::Mssql(error) => error.into(),
             Self::Unfinished => Tds::Protocol(self.to_string().into()).into(),
-            Self::TimedOut
-            | Self::Odd
-            | Self::RaceLost
-            | Self::InPart(_)
-            | Self::Torn
-            | Self::Content { .. }
-            | Self::Alarm { .. } => MssqlError::TimedOut,
+            Self::TimedOut | Self::Odd | Self::RaceLost | Self::Torn | Self::Content { .. } | Self::Alarm { .. } => {
+                MssqlError::TimedOut
+            }
         }
     }
 
@@ -185,7 +177,7 @@ impl Fault {
         match self {
             Self::Connection(error) => error.kind(),
             Self::Mssql(error) => kind(error),
-            Self::TimedOut | Self::Unfinished | Self::Odd | Self::InPart(_) => StoreErrorKind::Unknown,
+            Self::TimedOut | Self::Unfinished | Self::Odd => StoreErrorKind::Unknown,
             Self::RaceLost | Self::Torn => StoreErrorKind::Transient,
             Self::Content { .. } | Self::Alarm { .. } => StoreErrorKind::Permanent,
         }

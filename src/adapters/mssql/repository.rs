@@ -28,8 +28,7 @@ pub const PURGE_EVENTS_MAX: usize = 256;
 /// the whole table.
 pub const PURGE_ROWS_MAX: usize = 2_000;
 
-/// How often a commit is tried again that has lost the race for a new record: by then it sees the other one. Then its groups are
-/// tried singly, as often each.
+/// How often a commit is tried again that has lost the race for a new record: by then it sees the other one.
 const RACES_MAX: usize = 5;
 
 /// How often something is read that was not true at one moment, commits being kept away from the second time on. A third one is
@@ -128,14 +127,6 @@ impl MssqlRepository {
     }
 
     async fn try_commit(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, Fault> {
-        match self.commit_together(event, groups).await {
-            Err(Fault::RaceLost) if groups.len() > 1 => self.commit_singly(event, groups).await,
-            outcomes => outcomes,
-        }
-    }
-
-    /// All or none, but for the groups that conflict.
-    async fn commit_together(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, Fault> {
         let batch = Batch::of(event, groups)?;
         let mut races = 0;
         let answer = loop {
@@ -153,21 +144,6 @@ impl MssqlRepository {
             match &mut outcomes[group] {
                 GroupOutcome::Conflict { stale } => stale.push(key.clone()),
                 committed => *committed = GroupOutcome::Conflict { stale: vec![key.clone()] },
-            }
-        }
-        Ok(outcomes)
-    }
-
-    /// A group that loses its race again and again undoes the others of its call: by itself, it undoes nothing.
-    async fn commit_singly(&self, event: &EventId, groups: &[Group]) -> Result<Vec<GroupOutcome>, Fault> {
-        let mut outcomes = Vec::with_capacity(groups.len());
-        for group in groups {
-            match self.commit_together(event, std::slice::from_ref(group)).await {
-                Ok(outcome) => outcomes.extend(outcome),
-                Err(fault) if outcomes.contains(&GroupOutcome::Committed) => {
-                    return Err(Fault::InPart(Box::new(fault)));
-                }
-                Err(fault) => return Err(fault),
             }
         }
         Ok(outcomes)

@@ -27,7 +27,7 @@ pub enum Finding {
         /// How many.
         standbys: u64,
     },
-    /// This user may not do what a sale needs.
+    /// This user may not do what a sale needs, or it is not there.
     MissingPermission {
         /// On what.
         of: String,
@@ -54,24 +54,35 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Settings, replication and the clock. A user who may not see the standbys sees none.
+/// Settings, replication and the clock. A user who may not see the standbys sees none. Backups that are being made, and who follows
+/// the rows and not the disk, take over from nobody.
 const STATE: &str =
     "SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
     pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean,
-    (SELECT count(*) FROM pg_stat_replication), current_setting('synchronous_standby_names'),
+    (SELECT count(*) FROM pg_stat_replication AS r WHERE r.state <> 'backup' AND NOT EXISTS (
+        SELECT 1 FROM pg_replication_slots AS s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')), current_setting('synchronous_standby_names'),
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
-/// What this user may not do.
-const LACKING: &str = "SELECT 'table ' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname = $1 AND c.relkind = 'r' AND NOT has_table_privilege(c.oid, 'SELECT')
-        OR n.nspname = $1 AND c.relkind = 'r' AND c.relname <> 'store' AND NOT (
-            has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'))
-        OR n.nspname = $1 AND c.relkind = 'r' AND c.relname IN ('operation', 'change')
-            AND NOT has_table_privilege(c.oid, 'DELETE')
-        OR n.nspname = $1 AND c.relname = 'store' AND NOT has_table_privilege(c.oid, 'UPDATE')
+/// What this user may not do, or is not there, of what the statements and functions need.
+const LACKING: &str = "WITH needed (name, privileges) AS (VALUES
+        ('store', '{SELECT,UPDATE}'::text[]),
+        ('event', '{SELECT,INSERT,UPDATE}'),
+        ('ticket', '{SELECT,INSERT,UPDATE}'),
+        ('pool', '{SELECT,INSERT,UPDATE}'),
+        ('allowance', '{SELECT,INSERT,UPDATE}'),
+        ('reservation', '{SELECT,INSERT,UPDATE}'),
+        ('hold', '{SELECT,INSERT,DELETE}'),
+        ('operation', '{SELECT,INSERT,UPDATE,DELETE}'),
+        ('change', '{SELECT,INSERT,DELETE}'))
+    SELECT DISTINCT 'table ' || w.name FROM needed AS w CROSS JOIN unnest(w.privileges) AS p (privilege)
+    LEFT JOIN (pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $1)
+        ON c.relname = w.name AND c.relkind = 'r'
+    WHERE has_table_privilege(c.oid, p.privilege) IS NOT TRUE
     UNION ALL
-    SELECT 'function ' || p.proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-    WHERE n.nspname = $1 AND NOT has_function_privilege(p.oid, 'EXECUTE')
+    SELECT 'function ' || w.name
+    FROM unnest('{now_micros,first_id_at,load_records,insert_holds,insert_new,commit_groups,purge_step}'::text[]) AS w (name)
+    LEFT JOIN (pg_proc AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace AND n.nspname = $1) ON f.proname = w.name
+    WHERE has_function_privilege(f.oid, 'EXECUTE') IS NOT TRUE
     UNION ALL
     SELECT 'schema ' || n.nspname FROM pg_namespace AS n WHERE n.nspname = $1 AND NOT has_schema_privilege(n.oid, 'USAGE')
     ORDER BY 1";
@@ -86,16 +97,18 @@ pub(super) async fn check(
     let before = now();
     for row in pool::read(pool, STATE, &[]).await? {
         let after = now();
+        let (standbys, waited_for): (i64, String) = (row.try_get(4)?, row.try_get(5)?);
         for (at, setting) in [(0, "fsync"), (1, "full_page_writes"), (2, "synchronous_commit")] {
             let value: String = row.try_get(at)?;
-            if value == "off" {
+            // It waits for the own disk, and for no standby that is named.
+            let is_local = value == "local" && !waited_for.is_empty();
+            if value == "off" || is_local {
                 findings.push(Finding::NotDurable { setting: setting.to_owned(), value });
             }
         }
         if row.try_get(3)? {
             findings.push(Finding::ReadOnly);
         }
-        let (standbys, waited_for): (i64, String) = (row.try_get(4)?, row.try_get(5)?);
         if standbys > 0 && waited_for.is_empty() {
             findings.push(Finding::AsynchronousReplication { standbys: standbys.unsigned_abs() });
         }

@@ -224,6 +224,12 @@ fn parse(url: &str, plain: Plain) -> Result<Config, PostgresError> {
     if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
         return Err(PostgresError::Config { why: "a host has an @: in a password it is written %40".to_owned() });
     }
+    // Where it is given, it is what the driver connects to.
+    if plain == Plain::OnLoopback
+        && let Some(address) = config.get_hostaddrs().iter().find(|address| !address.is_loopback())
+    {
+        return Err(PostgresError::NotLoopback { host: address.to_string() });
+    }
     if plain == Plain::OnLoopback
         && let Some(host) = config.get_hosts().iter().find(|host| !is_here(host))
     {
@@ -238,6 +244,10 @@ fn parse(url: &str, plain: Plain) -> Result<Config, PostgresError> {
 }
 
 fn weak(mode: String) -> PostgresError {
+    // Anything else may be the rest of a string whose parts are not parted, and hold a password.
+    if !["disable", "allow", "prefer"].contains(&mode.as_str()) {
+        return PostgresError::Config { why: "its sslmode is none that is known".to_owned() };
+    }
     PostgresError::WeakTls { mode, call: "plain_on_loopback() or danger_plain_connections" }
 }
 
@@ -302,14 +312,27 @@ mod tests {
         parse("host=/var/run/postgresql user=a", Plain::OnLoopback).unwrap();
         let refused = parse("postgresql://a@10.0.0.1/c", Plain::OnLoopback).unwrap_err();
         assert!(matches!(refused, PostgresError::NotLoopback { .. }));
+        parse("host=localhost hostaddr=127.0.0.1 user=a", Plain::OnLoopback).unwrap();
+        let elsewhere = parse("host=localhost hostaddr=10.0.0.1 user=a", Plain::OnLoopback).unwrap_err();
+        assert!(elsewhere.to_string().contains("10.0.0.1"), "{elsewhere}");
         parse("postgresql://a@10.0.0.1/c", Plain::Everywhere).unwrap();
     }
 
     #[test]
     fn what_is_no_connection_string_is_refused_without_its_password() {
-        for url in ["postgresql://a:hunter2@", "a:hunter2@b", "postgresql://a:hunter2@b:port/c", "password=hunter2"] {
-            let refused = parse(url, Plain::Everywhere).unwrap_err();
-            assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
+        let strings = [
+            "postgresql://a:hunter2@",
+            "a:hunter2@b",
+            "postgresql://a:hunter2@b:port/c",
+            "password=hunter2",
+            "postgresql://a@b/c?sslmode=disable;password=hunter2",
+            "host=b sslmode=hunter2",
+        ];
+        for url in strings {
+            for plain in [Plain::Never, Plain::OnLoopback, Plain::Everywhere] {
+                let refused = parse(url, plain).unwrap_err();
+                assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
+            }
         }
     }
 }

@@ -6,11 +6,14 @@
 //! | a lost race for a reservation or an operation, or with a purge (`TR001`) | `Transient`, after the commit was tried again a few times | by then it is seen |
 //! | out of memory, disk full, too many connections (class 53) | `Transient` | it may pass; the statement was rolled back |
 //! | a read-only server (`25006`) | `Transient` | it may be a failover |
+//! | a prepared statement is gone (`26000`) or has other columns now (`0A000` of a cached plan), a transaction that somebody left open has failed (`25P02`) | `Transient`, and the connection is thrown away | nothing was run, and another connection is as new |
 //! | a violated constraint (class 23), a row count that differs (`TR002`) | `Permanent` | an invariant is broken: an alarm |
-//! | login failed (class 28), no such database (`3D000`), missing permission (`42501`), missing tables (class 42) | `Permanent` | someone has to repair something |
+//! | login failed (class 28), no such database (`3D000`), missing permission (`42501`), missing tables (class 42), another isolation level (`TR003`) | `Permanent` | someone has to repair something |
 //! | TLS is refused, or the certificate is not trusted | `Permanent` | the same |
-//! | the connection cannot be made, or is lost during a read | `Transient` | nothing was changed |
+//! | any other error (`ERROR`) | `Permanent` | the statement was rolled back, and the same would happen again |
+//! | the connection cannot be made, is lost before a call has sent anything, or during a read | `Transient` | nothing was changed |
 //! | the server shuts down (`FATAL`), the connection is lost, or no answer comes in time, once a write was sent | `Unknown` | it may have been committed |
+//! | trouble with a connection behind the one who answers (class 08), an operator's doing (class 57), or that it is not known (`40003`), once a write was sent | `Unknown` | the same: a pooler or a proxy may say so |
 //! | nothing: no connection of the pool was free in time | `Transient` | the call was not begun |
 
 use std::error::Error as StdError;
@@ -85,6 +88,9 @@ pub enum PostgresError {
     /// The server did not answer in time.
     #[error("the server did not answer in time")]
     TimedOut,
+    /// The connection was lost before anything was sent.
+    #[error("the connection was lost before anything was sent")]
+    Closed,
     /// PostgreSQL failed, or could not be reached.
     #[error("PostgreSQL failed")]
     Postgres(#[source] Arc<tokio_postgres::Error>),
@@ -99,7 +105,8 @@ impl From<tokio_postgres::Error> for PostgresError {
 impl PostgresError {
     fn kind(&self) -> StoreErrorKind {
         match self {
-            Self::Busy | Self::TimedOut => StoreErrorKind::Transient,
+            Self::Busy | Self::TimedOut | Self::Closed => StoreErrorKind::Transient,
+            Self::Postgres(error) if error.as_db_error().is_some_and(is_refusal) => StoreErrorKind::Permanent,
             Self::Postgres(error) => match kind(error) {
                 StoreErrorKind::Unknown => StoreErrorKind::Transient,
                 known => known,
@@ -185,21 +192,43 @@ fn kind(error: &tokio_postgres::Error) -> StoreErrorKind {
 }
 
 fn kind_of_server(error: &DbError) -> StoreErrorKind {
-    let code = error.code();
-    let class = &code.code()[..2];
-    // These are refused before anything is done, and all errors of that time are fatal.
-    if matches!(class, "28" | "3D" | "42") {
-        return StoreErrorKind::Permanent;
-    }
-    if *code == SqlState::TOO_MANY_CONNECTIONS || *code == SqlState::CANNOT_CONNECT_NOW {
-        return StoreErrorKind::Transient;
-    }
-    if matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic) | None) {
+    if error.parsed_severity() != Some(Severity::Error) {
         return StoreErrorKind::Unknown;
     }
-    let passes = matches!(class, "08" | "40" | "53")
-        || [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::READ_ONLY_SQL_TRANSACTION].contains(code);
-    if passes { StoreErrorKind::Transient } else { StoreErrorKind::Permanent }
+    let code = error.code();
+    let rolled_back = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED, SqlState::READ_ONLY_SQL_TRANSACTION];
+    if rolled_back.contains(code) || is_of_the_connection(error) {
+        return StoreErrorKind::Transient;
+    }
+    match class(error) {
+        _ if *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => StoreErrorKind::Unknown,
+        "40" | "53" => StoreErrorKind::Transient,
+        "08" | "57" => StoreErrorKind::Unknown,
+        _ => StoreErrorKind::Permanent,
+    }
+}
+
+fn class(error: &DbError) -> &str {
+    error.code().code().get(..2).unwrap_or_default()
+}
+
+/// Whether a connection is refused in a way that lasts. All errors of that time are fatal.
+fn is_refusal(error: &DbError) -> bool {
+    matches!(class(error), "28" | "3D" | "42")
+}
+
+/// Whether the server has refused a statement, and the connection is as good as before.
+pub(super) fn is_orderly(error: &tokio_postgres::Error) -> bool {
+    let is_orderly = |it: &DbError| kind_of_server(it) != StoreErrorKind::Unknown && !is_of_the_connection(it);
+    error.as_db_error().is_some_and(is_orderly)
+}
+
+/// Whether it is about what only this connection has, so that the statement was not run, and others can do it.
+fn is_of_the_connection(error: &DbError) -> bool {
+    // The words about a plan are in the server's language, and the same code has other meanings.
+    let is_of_a_plan =
+        *error.code() == SqlState::FEATURE_NOT_SUPPORTED && error.routine() == Some("RevalidateCachedQuery");
+    is_of_a_plan || [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::IN_FAILED_SQL_TRANSACTION].contains(error.code())
 }
 
 /// Whether TLS is what failed. The driver says so in words alone.

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Fault, PostgresError};
+use super::error::{Fault, PostgresError, is_orderly};
 use super::schema::Schema;
 use super::settings;
 use crate::adapters::pooling::{self, Failures, TRUSTED_FOR, within};
@@ -107,7 +107,7 @@ impl ManageConnection for ConnectionManager {
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), PostgresError> {
         if connection.client.is_closed() {
-            return Err(PostgresError::TimedOut);
+            return Err(PostgresError::Closed);
         }
         if connection.used_at.elapsed() < TRUSTED_FOR {
             return Ok(());
@@ -186,6 +186,10 @@ pub(super) async fn query(pool: &Pool, sql: &str, parameters: Parameters<'_>) ->
         }
         None => return Err(PostgresError::TimedOut.into()),
     };
+    // Afterwards nobody could tell whether it was sent.
+    if connection.client.is_closed() {
+        return Err(PostgresError::Closed.into());
+    }
     match within(pool.call_timeout, connection.client.query(&statement, parameters)).await {
         Some(Ok(rows)) => {
             connection.is_in_use = false;
@@ -212,9 +216,4 @@ pub(super) async fn run(pool: &Pool, script: &str, timeout: Duration) -> Result<
     within(timeout, connection.client.batch_execute(script)).await.ok_or(PostgresError::TimedOut)??;
     connection.is_in_use = false;
     Ok(())
-}
-
-/// Whether the server has refused a statement, and the connection is as good as before.
-fn is_orderly(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|error| error.severity() == "ERROR")
 }

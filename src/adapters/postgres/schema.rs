@@ -64,7 +64,6 @@ impl Schema {
             Err(PostgresError::NoSchema { .. }) => {}
             known => return known,
         }
-        self.check_encoding(pool).await?;
         // Who comes second finds the table, and its transaction ends there with an error of its own.
         let timeout = MIGRATION_TIMEOUT.as_millis();
         let script = format!(
@@ -87,6 +86,7 @@ impl Schema {
 
     /// Whether this version of the crate may use the tables.
     pub(super) async fn check(&self, pool: &Pool) -> Result<(), PostgresError> {
+        self.check_encoding(pool).await?;
         let store = "SELECT c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
             WHERE n.nspname = $1 AND c.relname = 'store' AND c.relkind = 'r'";
         if pool::read(pool, store, &[&self.name]).await?.is_empty() {

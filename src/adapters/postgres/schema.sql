@@ -52,8 +52,7 @@ CREATE TABLE {schema}.ticket (
     )
 ) WITH (fillfactor = 70);
 
--- Only columns that never change: selling a ticket does not touch them.
-CREATE INDEX ticket_by_place ON {schema}.ticket (event_id, area_id, row_rank, place_number);
+-- Only columns that never change: selling a ticket does not touch it.
 CREATE INDEX ticket_by_area ON {schema}.ticket (event_id, area_id, ticket_id);
 
 CREATE TABLE {schema}.pool (
