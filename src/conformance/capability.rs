@@ -66,7 +66,8 @@ pub enum LockCapability {
     /// looks whether nothing is changed by that.
     Extension,
     /// Other operating-system processes can open the locks. Whoever declares to lack that has no [`LockSpace::worker`] and
-    /// a [`join`] that fails; the suite looks whether it is so.
+    /// a [`join`] that fails; the suite looks whether it is so. Such a lock need not wait for anything. Any other one does, and
+    /// fails the cases that drop its calls half-way if it never can be.
     ///
     /// [`LockSpace::worker`]: super::LockSpace::worker
     /// [`join`]: super::LockHarness::join

@@ -144,6 +144,7 @@ mod harness;
 mod listing;
 mod lock;
 mod patient;
+mod polled;
 mod process;
 mod report;
 mod repository;

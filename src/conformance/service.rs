@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::bench::{RepositoryBench, customer_id};
 use super::check::Failure;
-use crate::booking::{BookingError, BookingService, Contention};
+use crate::booking::{BookingError, BookingService, Contention, Limits, LockPolicy, LockScope};
 use crate::domain::{Action, Command, EventId, Hold, Lines, Policies, Receipt, ReservationId};
-use crate::ports::{NoObserver, Observer, Repository, Runtime, RuntimeExt};
+use crate::ports::{Lock, NoObserver, Observer, Repository, Runtime, RuntimeExt};
 
 /// How long a request may wait for others.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -15,6 +15,19 @@ pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 /// A service without a lock.
 pub(super) fn on(bench: &RepositoryBench, repository: Arc<dyn Repository>) -> Result<BookingService, Failure> {
     observed(&bench.runtime, repository, Policies::default(), Arc::new(NoObserver))
+}
+
+/// A service that changes no ticket and no pool without its lock, and waits for its lock as long as for others.
+pub(super) fn locked(
+    bench: &RepositoryBench,
+    repository: Arc<dyn Repository>,
+    lock: Arc<dyn Lock>,
+) -> Result<BookingService, Failure> {
+    let builder =
+        BookingService::builder(repository, Arc::clone(&bench.runtime)).contention(Contention::Wait(WAIT_MAX));
+    // No lease ends while the service has it, and no answer of the lock is too late.
+    let limits = Limits::default().lock_ttl(WAIT_MAX * 4).lock_timeout(WAIT_MAX);
+    Ok(builder.lock(lock).lock_policy(LockPolicy::Always(LockScope::Ticket)).limits(limits).build()?)
 }
 
 pub(super) fn observed(

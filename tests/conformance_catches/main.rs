@@ -2,6 +2,8 @@
 //! about that promise fails.
 #![cfg(feature = "conformance")]
 
+mod drawn_early;
+mod dropped_locks;
 mod fault;
 mod faulty;
 mod locks;

@@ -189,8 +189,10 @@ catches! {
     a_store_that_asks_for_more_polls_than_are_followed: AsksForPolls by [
         "cancelled::a_load_may_be_dropped_at_any_moment",
         "cancelled::a_call_of_the_service_dropped_at_any_moment_happens_once",
+        "cancelled::a_call_beside_a_lock_dropped_at_any_moment_leaves_it_free",
         "cancelled::work_on_many_records_dropped_at_any_moment_goes_on",
         "cancelled::a_shutdown_dropped_at_any_moment_loses_nothing",
+        "cancelled::a_shutdown_beside_a_lock_dropped_at_any_moment_leaves_it_free",
     ];
     a_store_that_tears_what_is_dropped: TearsWhatIsDropped by [
         "cancelled::a_commit_dropped_at_any_moment_is_whole_or_not_at_all",

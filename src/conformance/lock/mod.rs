@@ -82,6 +82,10 @@ const CASES: &[Case<LockBench>] = cases![
         a_dropped_acquisition_is_undone_long_before_its_ttl,
         dropped_extensions_and_releases_break_nothing,
         a_dropped_extension_shortens_nothing,
+        an_acquisition_dropped_after_any_number_of_polls_ends_with_its_ttl,
+        an_acquisition_dropped_after_any_number_of_polls_is_undone,
+        an_extension_dropped_after_any_number_of_polls_ends_no_lease,
+        a_release_dropped_after_any_number_of_polls_keeps_nobody_out,
     }
     processes {
         of_many_processes_one_at_a_time_gets_in,

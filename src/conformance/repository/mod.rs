@@ -165,11 +165,13 @@ const CASES: &[Case<RepositoryBench>] = cases![
         a_load_may_be_dropped_at_any_moment,
         a_commit_dropped_at_any_moment_is_whole_or_not_at_all,
         a_call_of_the_service_dropped_at_any_moment_happens_once,
+        a_call_beside_a_lock_dropped_at_any_moment_leaves_it_free,
         work_on_many_records_dropped_at_any_moment_goes_on,
         a_reader_may_be_dropped_at_any_moment,
         a_seat_map_dropped_at_any_moment_catches_up,
         a_stream_of_changes_dropped_at_any_moment_misses_nothing,
         a_shutdown_dropped_at_any_moment_loses_nothing,
+        a_shutdown_beside_a_lock_dropped_at_any_moment_leaves_it_free,
     }
     retention {
         old_operations_are_purged_and_young_ones_kept,

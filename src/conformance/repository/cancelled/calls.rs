@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::locked::is_given_back;
 use super::{CALL_STEPS, dropped_at, is_through};
+use crate::booking::BookingService;
 use crate::conformance::audit;
 use crate::conformance::bench::{RepositoryBench, area_id, customer_id, event_id, lines, literal, nth_ticket};
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
-use crate::conformance::halting::Halting;
+use crate::conformance::halting::{Halting, HaltingLock};
 use crate::conformance::service;
 use crate::domain::{
     Action, BlockReason, Command, CreateEvent, CustomerId, EventId, Hold, Lines, ReservationId, Transfer,
@@ -14,7 +16,7 @@ use crate::domain::{
 use crate::ports::RuntimeExt;
 
 /// What is asked of the service about a seat of its own, after what must be there first.
-struct Call {
+pub(super) struct Call {
     name: &'static str,
     resolves: bool,
     /// Makes the commands before it and the one that is dropped.
@@ -47,7 +49,7 @@ fn block(bench: &RepositoryBench, event: &EventId, seat: u32) -> Command {
     service::command(bench, event, Action::Block { tickets: vec![nth_ticket(seat)], reason })
 }
 
-const CALLS: [Call; 11] = [
+pub(super) const CALLS: [Call; 11] = [
     Call { name: "hold", resolves: false, commands: |bench, event, seat| Ok(vec![hold(bench, event, seat)]) },
     Call {
         name: "extend",
@@ -123,11 +125,21 @@ const CALLS: [Call; 11] = [
 pub(in crate::conformance::repository) async fn a_call_of_the_service_dropped_at_any_moment_happens_once(
     bench: &RepositoryBench,
 ) -> Checked {
+    let store = Halting::new(bench.open().await?);
+    let service = service::on(bench, Arc::clone(&store) as _)?;
+    every_call(bench, &store, &service, None).await
+}
+
+/// Drops each call at every step until it is through, and makes it again. The lock, where there is one, is free after each.
+pub(super) async fn every_call(
+    bench: &RepositoryBench,
+    store: &Halting,
+    service: &BookingService,
+    lock: Option<&HaltingLock>,
+) -> Checked {
     let event = event_id("concert");
     let seats = CALL_STEPS.max * CALLS.len() as u32;
     bench.stage(&event, seats, &[("floor", seats)], None).await?;
-    let store = Halting::new(bench.open().await?);
-    let service = service::on(bench, Arc::clone(&store) as _)?;
     let mut seats = 0..seats;
     for Call { name, resolves, commands } in CALLS {
         for step in 0..CALL_STEPS.max {
@@ -137,11 +149,18 @@ pub(in crate::conformance::repository) async fn a_call_of_the_service_dropped_at
             for command in commands {
                 let _ = service.submit(command).await?;
             }
+            if let Some(lock) = lock {
+                is_given_back(bench, lock, name).await?;
+            }
             let answer = if resolves {
-                dropped_at(&store, step, service.resolve(dropped.clone())).await
+                dropped_at(store, step, service.resolve(dropped.clone())).await
             } else {
-                dropped_at(&store, step, service.submit(dropped.clone())).await
+                dropped_at(store, step, service.submit(dropped.clone())).await
             };
+            // Nobody asks for anything meanwhile: what the dropped call has locked is given back without that.
+            if let Some(lock) = lock {
+                is_given_back(bench, lock, name).await?;
+            }
             let receipt = service.submit(dropped.clone()).await?;
             let again = service.submit(dropped).await?;
             ensure_eq!(again.outcome, receipt.outcome, "a {name} made again after it was dropped at step {step}");

@@ -105,7 +105,7 @@ async fn is_on_sale(bench: &RepositoryBench, event: &EventId) -> Checked {
     audit::feed(bench, event).await
 }
 
-async fn blocks(bench: &RepositoryBench, store: &Halting, service: &BookingService) -> Checked {
+pub(super) async fn blocks(bench: &RepositoryBench, store: &Halting, service: &BookingService) -> Checked {
     let event = event_id("blocks");
     bench.stage(&event, 4 * CALL_STEPS.max, &[], None).await?;
     let reason: BlockReason = literal(BlockReason::new("camera"));

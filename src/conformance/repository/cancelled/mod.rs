@@ -1,14 +1,11 @@
 //! Calls that are dropped at every step of their work, until they are through.
 
 mod calls;
+mod locked;
 mod many;
 mod readers;
 mod seat_maps;
 mod shutdown;
-
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 
 use crate::conformance::audit;
 use crate::conformance::bench::{
@@ -16,19 +13,21 @@ use crate::conformance::bench::{
 };
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::halting::Halting;
+use crate::conformance::polled::{STEPS_MAX, not_through, polled};
 use crate::domain::{TicketId, TicketState};
 use crate::ports::LoadRequest;
 
 pub(super) use calls::a_call_of_the_service_dropped_at_any_moment_happens_once;
+pub(super) use locked::{
+    a_call_beside_a_lock_dropped_at_any_moment_leaves_it_free,
+    a_shutdown_beside_a_lock_dropped_at_any_moment_leaves_it_free,
+};
 pub(super) use many::work_on_many_records_dropped_at_any_moment_goes_on;
 pub(super) use readers::a_reader_may_be_dropped_at_any_moment;
 pub(super) use seat_maps::{
     a_seat_map_dropped_at_any_moment_catches_up, a_stream_of_changes_dropped_at_any_moment_misses_nothing,
 };
 pub(super) use shutdown::a_shutdown_dropped_at_any_moment_loses_nothing;
-
-/// A call that is not through after so many polls or steps has failed: who knows what becomes of it if it is dropped later.
-const STEPS_MAX: u32 = 50;
 
 /// How many steps a call has.
 #[derive(Clone, Copy)]
@@ -47,26 +46,6 @@ const CALL_STEPS: Steps = Steps { min: 4, max: STEPS_MAX };
 
 /// One that makes many calls of the store.
 const LONG_STEPS: Steps = Steps { min: 8, max: 400 };
-
-/// What comes of a future that is dropped after so many polls, each made when it asked for it; `None` if it was not
-/// through by then.
-async fn polled<T>(times: u32, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let mut left = times;
-    poll_fn(|context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            // Nobody waits for one that has no polls left.
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 pub(super) async fn a_load_may_be_dropped_at_any_moment(bench: &RepositoryBench) -> Checked {
     let event = event_id("concert");
@@ -95,10 +74,6 @@ pub(super) async fn a_load_may_be_dropped_at_any_moment(bench: &RepositoryBench)
         }
     }
     Err(not_through("a load", STEPS_MAX))
-}
-
-fn not_through(what: &str, steps_max: u32) -> Failure {
-    Failure::new(format!("{what} is not through after {steps_max} steps"))
 }
 
 pub(super) async fn a_commit_dropped_at_any_moment_is_whole_or_not_at_all(bench: &RepositoryBench) -> Checked {

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{STEPS_MAX, not_through, polled};
 use crate::conformance::bench::{
     RepositoryBench, blocked, event_id, lines, pool, pool_key, put, reservation, ticket, ticket_key,
 };
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::polled::{STEPS_MAX, not_through, polled};
 use crate::domain::{EventId, RecordKey, ReservationState, Timestamp};
 use crate::ports::{
     Availability, BoxFuture, PAGE_MAX, PoolQuery, Repository, ReservationQuery, RuntimeExt, TicketQuery,

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 
-use super::{LONG_STEPS, READ_STEPS, dropped_at, is_through, polled};
+use super::{LONG_STEPS, READ_STEPS, dropped_at, is_through};
 use crate::booking::SeatMap;
 use crate::conformance::bench::{RepositoryBench, blocked, customer_id, event_id, ticket, ticket_key};
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
 use crate::conformance::halting::Halting;
+use crate::conformance::polled::polled;
 use crate::conformance::service;
 use crate::domain::{Allowance, EventId, Record, RecordKey};
 use crate::ports::{Change, ChangesError};

@@ -8,7 +8,7 @@ use std::task::Poll;
 use futures_util::future::maybe_done;
 
 use super::{CALL_STEPS, dropped_at, is_through};
-use crate::booking::{BookingError, Drained};
+use crate::booking::{BookingError, BookingService, Drained};
 use crate::conformance::audit;
 use crate::conformance::bench::{RepositoryBench, event_id, lines, nth_ticket};
 use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
@@ -20,12 +20,22 @@ use crate::domain::Rejection;
 pub(in crate::conformance::repository) async fn a_shutdown_dropped_at_any_moment_loses_nothing(
     bench: &RepositoryBench,
 ) -> Checked {
+    let store = Halting::new(bench.open().await?);
+    shutdowns(bench, &store, || service::on(bench, Arc::clone(&store) as _), |_| Ok(())).await
+}
+
+/// Shuts a service down, dropped at every step until it is through, and looks at what is left after each.
+pub(super) async fn shutdowns(
+    bench: &RepositoryBench,
+    store: &Halting,
+    open: impl Fn() -> Result<BookingService, Failure>,
+    after: impl Fn(u32) -> Checked,
+) -> Checked {
     let event = event_id("concert");
     bench.stage(&event, 2 * CALL_STEPS.max, &[], None).await?;
-    let store = Halting::new(bench.open().await?);
     let elsewhere = service::on(bench, Arc::clone(&bench.repository))?;
     for step in 0..CALL_STEPS.max {
-        let service = service::on(bench, Arc::clone(&store) as _)?;
+        let service = open()?;
         let [taken, late] =
             [2 * step, 2 * step + 1].map(|seat| service::hold(bench, &event, "ada", lines(&[nth_ticket(seat)], &[])));
         let mut taken_in = pin!(maybe_done(service.submit(taken.clone())));
@@ -34,7 +44,7 @@ pub(in crate::conformance::repository) async fn a_shutdown_dropped_at_any_moment
             let _ = poll_fn(|context| Poll::Ready(taken_in.as_mut().poll(context))).await;
             service.shutdown(service::WAIT_MAX).await
         };
-        let answer = dropped_at(&store, step, shutdown).await;
+        let answer = dropped_at(store, step, shutdown).await;
 
         let refused = service.submit(late.clone()).await;
         let is_refused = matches!(refused, Err(BookingError::Rejected(Rejection::ShuttingDown)));
@@ -44,6 +54,7 @@ pub(in crate::conformance::repository) async fn a_shutdown_dropped_at_any_moment
         for drained in answer.into_iter().chain([service.shutdown(service::WAIT_MAX).await]) {
             ensure_eq!(drained, Drained::Completely, "a shutdown after one that was dropped at step {step}");
         }
+        after(step)?;
         let again = elsewhere.submit(taken).await?;
         ensure!(again.repeated, "what was taken in has not happened, dropped at step {step}");
         ensure_eq!(again.outcome, receipt.outcome, "what was taken in, asked for elsewhere");

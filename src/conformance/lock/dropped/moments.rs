@@ -1,20 +1,23 @@
-//! Callers who go away in the middle of a call.
+//! Callers who go away before they have begun, or at any moment on their way.
 
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::{LONG, LockBench, SHORT, is_free, keys, take, take_one};
+use super::acquire;
 use crate::conformance::LockCapability;
-use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::check::{Checked, ensure, ensure_eq};
 use crate::conformance::contest::Dice;
-use crate::ports::{Attempt, BoxFuture, Lease, LockError, Released};
+use crate::conformance::lock::{LONG, LockBench, SHORT, is_free, keys, take, take_one};
+use crate::ports::{BoxFuture, Released};
 
 const DROPPED: u32 = 10;
 
 /// Some are dropped before they have begun, the others after a while on their way.
-pub(super) async fn a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl(bench: &LockBench) -> Checked {
+pub(in crate::conformance::lock) async fn a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl(
+    bench: &LockBench,
+) -> Checked {
     let mut dice = Dice::new(bench.common.seed);
     for n in 0..2 * DROPPED {
         let wanted = keys(&[&format!("dropped {n}"), &format!("beside {n}")]);
@@ -37,20 +40,18 @@ pub(super) async fn a_dropped_acquisition_locks_nothing_for_longer_than_its_ttl(
 }
 
 /// What was granted before it could be dropped is given back in the usual way.
-pub(super) async fn a_dropped_acquisition_is_undone_long_before_its_ttl(bench: &LockBench) -> Checked {
+pub(in crate::conformance::lock) async fn a_dropped_acquisition_is_undone_long_before_its_ttl(
+    bench: &LockBench,
+) -> Checked {
     bench.needs(LockCapability::Cancellation)?;
     let mut dice = Dice::new(bench.common.seed);
     let mut dropped = 0;
     for n in 0..2 * DROPPED {
         let wanted = keys(&[&format!("dropped {n}"), &format!("beside {n}")]);
         let soon = bench.runtime.sleep(Duration::from_micros(u64::from(dice.below(1_500))));
-        let granted = match n % 4 {
-            0 => granted_all(bench.here.acquire_all(&wanted, LONG).now_or_never())?,
-            1 => granted_each(bench.here.acquire_each(&wanted, LONG).now_or_never())?,
-            2 => granted_all(within(bench.here.acquire_all(&wanted, LONG), soon).await)?,
-            _ => granted_each(within(bench.here.acquire_each(&wanted, LONG), soon).await)?,
-        };
-        match granted {
+        let call = acquire(&*bench.here, n % 2 == 1, &wanted, LONG);
+        let granted = if n % 4 < 2 { call.now_or_never() } else { within(Box::pin(call), soon).await };
+        match granted.transpose()? {
             Some(leases) => drop(bench.here.release(leases).await?),
             None => dropped += 1,
         }
@@ -72,23 +73,7 @@ async fn within<T>(call: BoxFuture<'_, T>, time: BoxFuture<'static, ()>) -> Opti
     }
 }
 
-type Answer<T> = Option<Result<T, LockError>>;
-
-/// The leases that were granted, if there was an answer.
-fn granted_all(answer: Answer<Attempt<Vec<Lease>>>) -> Result<Option<Vec<Lease>>, Failure> {
-    Ok(match answer.transpose()? {
-        Some(Attempt::Granted(leases)) => Some(leases),
-        Some(Attempt::Contended { .. }) => Some(Vec::new()),
-        None => None,
-    })
-}
-
-fn granted_each(answer: Answer<Vec<Attempt<Lease>>>) -> Result<Option<Vec<Lease>>, Failure> {
-    let granted = |attempt| if let Attempt::Granted(lease) = attempt { Some(lease) } else { None };
-    Ok(answer.transpose()?.map(|attempts| attempts.into_iter().filter_map(granted).collect()))
-}
-
-pub(super) async fn dropped_extensions_and_releases_break_nothing(bench: &LockBench) -> Checked {
+pub(in crate::conformance::lock) async fn dropped_extensions_and_releases_break_nothing(bench: &LockBench) -> Checked {
     for n in 0..DROPPED {
         let text = format!("dropped {n}");
         let mut leases = take(&*bench.here, &[&text], SHORT).await?;
@@ -104,7 +89,7 @@ pub(super) async fn dropped_extensions_and_releases_break_nothing(bench: &LockBe
 }
 
 /// Some are dropped before they have begun, the others after a while on their way.
-pub(super) async fn a_dropped_extension_shortens_nothing(bench: &LockBench) -> Checked {
+pub(in crate::conformance::lock) async fn a_dropped_extension_shortens_nothing(bench: &LockBench) -> Checked {
     let mut dice = Dice::new(bench.common.seed);
     let mut leases = Vec::new();
     for n in 0..DROPPED {
