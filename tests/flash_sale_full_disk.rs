@@ -17,20 +17,16 @@ const BLOCKS: u64 = 5_000;
 /// No file may grow beyond that, and who tries is told so instead of being ended by a signal.
 const LIMITED: &str = r#"trap '' XFSZ; ulimit -S -f "$0"; exec "$@""#;
 
-/// How large the store's log is.
-fn log_size(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().map(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            log_size(&path)
-        } else if path.to_string_lossy().ends_with("-wal") {
-            entry.metadata().map_or(0, |metadata| metadata.len())
-        } else {
-            0
-        }
-    });
-    sizes.max().unwrap_or(0)
+const WORKERS: u32 = 2;
+
+/// How often each worker told a buyer that the store has failed, or may have.
+fn failures(kept: &Path) -> Vec<usize> {
+    let of_worker = |worker| {
+        let log = fs::read_to_string(kept.join(format!("worker-{worker}.log"))).unwrap_or_default();
+        let fields = log.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+        fields.filter(|fields| matches!(fields[..], ["A", _, _, _, "failed" | "unknown", ..])).count()
+    };
+    (1..=WORKERS).map(of_worker).collect()
 }
 
 /// The sale and its workers.
@@ -46,16 +42,23 @@ fn processes(sale: &Running) -> Vec<Pid> {
 }
 
 #[test]
-fn a_sale_goes_on_when_the_disk_has_room_again() {
+fn a_sale_whose_store_fails_on_a_full_disk_goes_on_when_it_has_room_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let sale = command(words("--processes 2 --buyers 400 --concurrency 20 --pay-ms 5 --demand spread --json"));
+    let kept = folder.path().join("kept");
+    let line =
+        format!("--processes {WORKERS} --buyers 400 --concurrency 20 --pay-ms 5 --wait-ms 1000 --demand spread --json");
+    let sale = command([words(&line), vec!["--keep".to_owned(), kept.display().to_string()]].concat());
     let mut limited = Command::new("sh");
     limited.args(["-c", LIMITED, &BLOCKS.to_string()]).arg(sale.get_program()).args(sale.get_args());
-    limited.env("TMPDIR", folder.path());
     let mut sale = Running::start(limited);
     // A write that does not fit whole is done up to the limit, and the next is refused.
-    eventually("the disk is full", || log_size(folder.path()) >= BLOCKS * 512 || sale.is_over());
-    assert!(!sale.is_over(), "it was over before the disk was full");
+    let is_full = || fs::metadata(kept.join("store.db-wal")).is_ok_and(|log| log.len() == BLOCKS * 512);
+    eventually("the disk is full", || is_full() || sale.is_over());
+    let before = failures(&kept);
+    let all_have_failed = || failures(&kept).iter().zip(&before).all(|(now, before)| now > before);
+    eventually("buyers of every worker are told so", || all_have_failed() || sale.is_over());
+    assert!(all_have_failed(), "nobody was told: {before:?}");
+    assert!(!sale.is_over(), "it was over before the disk had room again");
     let room = Rlimit { current: None, maximum: getrlimit(Resource::Fsize).maximum };
     for process in processes(&sale) {
         // It may be over by now.

@@ -187,7 +187,7 @@ pub(crate) enum KillPoint {
     HoldingALease,
     /// The store was asked for records, and has not answered
     MidLoad,
-    /// The store was sent a commit, and has not answered
+    /// The store was sent a commit, and its answer has not come in
     CommitSent,
     /// A commit is done, and nobody was told
     BeforeAnswering,

@@ -116,6 +116,10 @@ impl Killer {
         if self.halting.is_none() || member.halted.is_none() {
             return Ok(None);
         }
+        // It says so just before.
+        if !pid(crew, victim).is_some_and(stands_still) {
+            return Ok(None);
+        }
         self.halting = None;
         self.kill(crew, victim, course).map(Some)
     }
@@ -164,8 +168,7 @@ impl Killer {
 
     /// Stops the process, and lets it go on if it has no request in flight any more.
     fn stop_at_work(&mut self, crew: &mut Crew, victim: usize) -> io::Result<bool> {
-        let Some(child) = crew.members[victim].process() else { return Ok(false) };
-        let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return Ok(false) };
+        let Some(pid) = pid(crew, victim) else { return Ok(false) };
         kill_process(pid, Signal::STOP)?;
         let at_work = stands_still(pid) && self.requests_in_flight(victim)? > 0;
         if !at_work {
@@ -177,6 +180,11 @@ impl Killer {
 
 fn cannot(error: io::Error) -> Failure {
     Failure::caused("a worker cannot be killed", &error)
+}
+
+fn pid(crew: &mut Crew, worker: usize) -> Option<Pid> {
+    let child = crew.members[worker].process()?;
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 fn selling(crew: &Crew) -> impl Iterator<Item = usize> {

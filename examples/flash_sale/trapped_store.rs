@@ -37,8 +37,8 @@ impl TrappedStore {
         Self { inner, trap, commits: AtomicU32::new(0) }
     }
 
-    /// Waits for the answer, unless the worker is to stand still while the call is under way. A call that is answered before that
-    /// goes on; the next one may be slower.
+    /// Waits for the answer, unless the worker is to stand still while the call is under way: as soon as it is, and the store's
+    /// thread may be anywhere in it. A call that is answered before that goes on; the next one may be slower.
     async fn answer<T>(&self, point: KillPoint, call: impl Future<Output = T> + Send) -> T {
         if !self.trap.is_set_at(point) {
             return call.await;
@@ -69,6 +69,13 @@ impl Repository for TrappedStore {
         let commit = self.inner.commit(event, groups);
         if self.commits.fetch_add(1, Relaxed) < FIRST_COMMITS {
             return commit.await;
+        }
+        if self.trap.is_late() {
+            let answer = commit.await;
+            if matches!(&answer, Ok(outcomes) if outcomes.contains(&GroupOutcome::Committed)) {
+                self.trap.reached(KillPoint::CommitSent);
+            }
+            return answer;
         }
         self.answer(KillPoint::CommitSent, commit).await
     }

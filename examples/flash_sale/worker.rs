@@ -44,7 +44,7 @@ pub(crate) fn run(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &m
 
 async fn serve(orders: &Orders, shared: Option<Arc<dyn Repository>>, link: &mut dyn Link) -> Result<(), Failure> {
     let sale = &orders.sale;
-    let trap = Arc::new(Trap::new(sale.kill_at));
+    let trap = Arc::new(Trap::new(sale.kill_at, orders.worker));
     let desk = Arc::new(open_desk(orders, shared, &trap).await?);
     let parent_is_gone = |error: io::Error| Failure::caused("the parent process does not answer", &error);
     link.tell(Message::Ready).map_err(parent_is_gone)?;

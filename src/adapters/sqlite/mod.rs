@@ -78,6 +78,8 @@ mod config;
 mod connection;
 mod error;
 mod feed;
+#[cfg(test)]
+mod full;
 mod leases;
 mod lines_text;
 mod load;

@@ -32,7 +32,7 @@ use crate::ports::{
 /// ```
 #[derive(Debug)]
 pub struct SqliteRepository {
-    bookings: Thread<StoreSession>,
+    pub(super) bookings: Thread<StoreSession>,
     /// A connection of their own, so that a long one keeps no booking waiting.
     queries: Thread<StoreSession>,
     closed: [Closed; 2],
