@@ -132,6 +132,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[cfg(feature = "sqlite")]
 mod from_many_processes {
     use super::*;
+    use flash_sale_support::one_seat::OneSeat;
 
     #[test]
     fn the_hall_sells_out_to_a_skewed_demand_of_people_who_also_come_too_late() {
@@ -148,6 +149,12 @@ mod from_many_processes {
     fn a_hot_seat_is_sold_once() {
         let report = sale(&format!("{SMALL} --processes 4 --demand hot-seat --pay-ms 0"));
         assert!((1..=4).contains(&number(&report, "places_sold")), "{report}");
+    }
+
+    #[test]
+    fn one_seat_is_sold_once_at_most_to_ten_thousand_buyers_of_eight_processes() {
+        let hall = OneSeat::new();
+        hall.assert_is_sold_once_at_most(&sale(&hall.sale()));
     }
 
     #[test]

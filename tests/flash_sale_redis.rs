@@ -6,6 +6,8 @@ mod flash_sale_support;
 mod on_redis;
 #[path = "../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
+#[path = "flash_sale_support/sale_folder.rs"]
+mod sale_folder;
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,6 +17,7 @@ use flash_sale_support::running::Running;
 use flash_sale_support::{Run, command, eventually, flash_sale, number, report, run_sale, words};
 use on_redis::{LOCKS, locks_taken, small, with_redis};
 use redis_servers::RedisServers;
+use sale_folder::SaleFolder;
 
 #[test]
 fn every_lock_policy_sells_on_private_servers() {
@@ -84,15 +87,20 @@ fn one_server_that_stands_still_and_comes_back_stops_nobody() {
 #[test]
 fn a_majority_that_dies_during_the_sale_stops_nobody() {
     for lock in LOCKS {
-        let servers = RedisServers::start(3).expect("servers");
-        let line =
-            format!("--processes 3 --buyers 600 --concurrency 30 --pay-ms 20 --lock {lock} --lock-policy ticket");
-        let sale = Running::start(command([words(&line), words("--json"), with_redis(&servers.urls())].concat()));
+        let (servers, folder) = (RedisServers::start(3).expect("servers"), SaleFolder::new());
+        let kept = folder.option();
+        let line = format!(
+            "--processes 3 --buyers 600 --concurrency 20 --pay-ms 20 --lock {lock} --lock-policy ticket {kept}"
+        );
+        let mut sale = Running::start(command([words(&line), words("--json"), with_redis(&servers.urls())].concat()));
         eventually("locks are taken", || locks_taken(&servers[0]) > 20);
         servers[0].kill();
         servers[1].kill();
+        let booked = folder.bookings();
+        assert!(!sale.is_over(), "it was over before they died");
         let report = report(&sale.wait());
-        assert!(number(&report, "bookings") > 100, "{report}");
+        // More than were on their way.
+        assert!(number(&report, "bookings") > booked + 100, "after {booked} bookings: {report}");
     }
 }
 

@@ -7,6 +7,8 @@ mod flash_sale_support;
 mod on_redis;
 #[path = "../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
+#[path = "flash_sale_support/sale_folder.rs"]
+mod sale_folder;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,9 +19,10 @@ use flash_sale_support::{command, eventually, number, report, words};
 use on_redis::{LOCKS, locks_taken, with_redis};
 use redis_servers::{RedisServer, RedisServers, SilentServer};
 use rustix::process::{Pid, Signal, kill_process};
+use sale_folder::SaleFolder;
 
-fn start(line: &str, servers: &RedisServers) -> Running {
-    Running::start(command([words(line), words("--json"), with_redis(&servers.urls())].concat()))
+fn start(line: &str, redis: &[String]) -> Running {
+    Running::start(command([words(line), words("--json"), with_redis(redis)].concat()))
 }
 
 /// A sale's workers, whether they sell or stand still.
@@ -46,22 +49,25 @@ fn go_on(worker: Pid) {
     kill_process(worker, Signal::CONT).expect("it is there");
 }
 
-/// The locks that a server has at this moment, and whose they are.
-fn holders(server: &RedisServer) -> BTreeMap<String, String> {
+/// Locks, and whose they are.
+type Holders = BTreeMap<String, String>;
+
+/// The locks that a server has at this moment.
+fn holders_on(server: &RedisServer) -> Holders {
     let keys = server.keys().expect("keys").into_iter();
     keys.map(|key| (key.clone(), server.command(&["GET", &key]).expect("an answer"))).collect()
 }
 
 /// Stops a worker that has a lock, and says which lock, and its value. Whoever runs gives its lock back within a small part of
 /// this time.
-fn stop_a_holder(sale: &mut Running, servers: &RedisServers) -> (Pid, String, String) {
+fn stop_a_holder(sale: &mut Running, holders: impl Fn() -> Holders) -> (Pid, String, String) {
     const LONG_FOR_A_LOCK: Duration = Duration::from_millis(500);
     loop {
         for worker in workers(sale) {
             stop(worker);
-            let (stopped, mut held) = (Instant::now(), holders(&servers[0]));
+            let (stopped, mut held) = (Instant::now(), holders());
             while stopped.elapsed() < LONG_FOR_A_LOCK && !held.is_empty() {
-                let now = holders(&servers[0]);
+                let now = holders();
                 held.retain(|key, value| now.get(key) == Some(value));
             }
             if let Some((key, value)) = held.pop_first() {
@@ -79,37 +85,84 @@ fn no_lock_is_left<'a>(servers: impl IntoIterator<Item = &'a RedisServer>) {
     }
 }
 
+/// Nobody sells without the one lock of the event.
+const ONE_LOCK: &str = "--processes 3 --buyers 900 --concurrency 50 --pay-ms 200 --lock-policy event";
+
 /// Another one has its lock when it goes on, in the middle of what it was doing under it.
+fn stands_still_past_its_lock(mut sale: Running, holders: impl Fn() -> Holders) {
+    let (worker, key, value) = stop_a_holder(&mut sale, &holders);
+    eventually("its lock ends", || holders().get(&key) != Some(&value));
+    eventually("another one takes over", || holders().get(&key).is_some_and(|it| *it != value));
+    assert!(!sale.is_over(), "it was over before the worker went on");
+    go_on(worker);
+    let report = report(&sale.wait());
+    assert_eq!(number(&report, "killed"), 0, "{report}");
+    assert!(number(&report, "bookings") > 100, "{report}");
+}
+
 #[test]
 fn a_worker_that_stands_still_past_its_lock_sells_nothing_twice() {
     for lock in LOCKS {
         let servers = RedisServers::start(3).expect("servers");
-        // Nobody sells without the one lock of the event.
-        let line =
-            format!("--processes 3 --buyers 900 --concurrency 50 --pay-ms 200 --lock {lock} --lock-policy event");
-        let mut sale = start(&line, &servers);
+        let sale = start(&format!("{ONE_LOCK} --lock {lock}"), &servers.urls());
         eventually("locks are taken", || locks_taken(&servers[0]) > 20);
-        let (worker, key, value) = stop_a_holder(&mut sale, &servers);
-        eventually("its lock ends", || holders(&servers[0]).get(&key) != Some(&value));
-        eventually("another one takes over", || holders(&servers[0]).get(&key).is_some_and(|it| *it != value));
-        go_on(worker);
-        let report = report(&sale.wait());
-        assert_eq!(number(&report, "killed"), 0, "{report}");
-        assert!(number(&report, "bookings") > 100, "{report}");
+        stands_still_past_its_lock(sale, || holders_on(&servers[0]));
         no_lock_is_left(servers.iter());
     }
 }
 
-/// What happens to one server of three while the sale goes on.
+#[test]
+fn a_worker_that_stands_still_past_its_lease_in_a_file_sells_nothing_twice() {
+    let folder = SaleFolder::new();
+    let sale = start(&format!("{ONE_LOCK} --lock sqlite {}", folder.option()), &[]);
+    eventually("something is sold", || folder.bookings() > 0);
+    // One that stands still while it writes a lease has the file, and nobody takes over: as if there were no lease.
+    let holders = || if folder.lets_take_leases() { folder.leases() } else { Holders::new() };
+    stands_still_past_its_lock(sale, holders);
+}
+
+/// What happens to servers while the sale goes on.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    /// It stands still, and goes on before the sale is over.
+    /// They stand still, and go on before the sale is over.
     Stopped,
     Killed,
-    /// It accepts connections and says nothing.
+    /// They accept connections and say nothing.
     Silent,
-    /// It is killed, and starts again without its memory before the sale is over.
+    /// They are killed, and start again without their memory before the sale is over.
     Restarted,
+}
+
+impl Fault {
+    /// Ends with what it answers.
+    fn strike(self, struck: &[RedisServer]) -> Vec<SilentServer> {
+        // All are down at once.
+        for server in struck {
+            match self {
+                Self::Stopped => server.pause().expect("it stands still"),
+                Self::Killed | Self::Silent | Self::Restarted => server.kill(),
+            }
+        }
+        match self {
+            Self::Stopped | Self::Killed => Vec::new(),
+            Self::Silent => struck.iter().map(|it| SilentServer::on(it.port()).expect("its port")).collect(),
+            Self::Restarted => {
+                struck.iter().for_each(|it| it.restart().expect("it starts again"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whether they are there again after [`end`](Self::end).
+    fn ends(self) -> bool {
+        matches!(self, Self::Stopped | Self::Restarted)
+    }
+
+    fn end(self, struck: &[RedisServer]) {
+        if matches!(self, Self::Stopped) {
+            struck.iter().for_each(|it| it.resume().expect("it goes on"));
+        }
+    }
 }
 
 /// rslock tells none of them from another, and takes a second or more for each lock.
@@ -125,35 +178,67 @@ fn a_server_that_fails_in_the_middle_of_a_sale_stops_nobody() {
             let servers = RedisServers::start(3).expect("servers");
             let line =
                 format!("--processes 3 --buyers 1000 --concurrency 50 --pay-ms 200 --lock {lock} --lock-policy ticket");
-            let mut sale = start(&line, &servers);
+            let mut sale = start(&line, &servers.urls());
             eventually("locks are taken", || locks_taken(&servers[1]) > 20);
-            let struck = &servers[2];
-            let mut silent = None;
-            match fault {
-                Fault::Stopped => struck.pause().expect("it stands still"),
-                Fault::Killed => struck.kill(),
-                Fault::Restarted => struck.restart().expect("it starts again"),
-                Fault::Silent => {
-                    struck.kill();
-                    silent = Some(SilentServer::on(struck.port()).expect("its port"));
-                }
-            }
+            let (well, struck) = servers.split_at(2);
+            let silent = fault.strike(struck);
             assert!(!sale.is_over(), "it was over before {fault:?}");
             let taken = locks_taken(&servers[1]);
             eventually("locks are still taken", || locks_taken(&servers[1]) > taken + 20 || sale.is_over());
             // rslock waits for every server in every call, and the service goes on without it.
             assert!(*lock == "rslock" || !sale.is_over(), "{lock} was not used any more, with {fault:?}");
-            if matches!(fault, Fault::Stopped) {
-                struck.resume().expect("it goes on");
-            }
+            fault.end(struck);
             let report = report(&sale.wait());
             let has_locked = *lock == "rslock" || number(&report, "lock_acquisitions") > 0;
             assert!(has_locked && number(&report, "bookings") > 100, "{fault:?}: {report}");
-            no_lock_is_left(&servers[..2]);
-            if matches!(fault, Fault::Stopped | Fault::Restarted) {
-                no_lock_is_left([struck]);
+            no_lock_is_left(well);
+            if fault.ends() {
+                no_lock_is_left(struck);
             }
             drop(silent);
         }
     }
+}
+
+/// Whether somebody has the same lock on both: with three servers, that is having it.
+fn is_held_on(servers: &[RedisServer]) -> bool {
+    let (one, other) = (holders_on(&servers[0]), holders_on(&servers[1]));
+    one.iter().any(|(key, value)| value != "(nil)" && other.get(key) == Some(value))
+}
+
+/// Without a majority nobody has a lock, and the store alone decides who gets a place.
+fn a_majority_fails(fault: Fault) {
+    // More than are on their way when it fails.
+    const MORE: u64 = 100;
+    for lock in LOCKS {
+        let (servers, folder) = (RedisServers::start(3).expect("servers"), SaleFolder::new());
+        // It goes on for ten seconds, as buyers take their time to pay: the service leaves a lock that fails alone for some of them.
+        let kept = folder.option();
+        let line = format!(
+            "--processes 3 --buyers 2000 --concurrency 20 --pay-ms 300 --lock {lock} --lock-policy ticket {kept}"
+        );
+        let mut sale = start(&line, &servers.urls());
+        eventually("locks are taken", || locks_taken(&servers[1]) > 20);
+        let struck = &servers[1..];
+        let silent = fault.strike(struck);
+        let booked = folder.bookings();
+        eventually("it goes on", || folder.bookings() >= booked + MORE || sale.is_over());
+        assert!(!sale.is_over(), "it was over before {fault:?}");
+        fault.end(struck);
+        eventually("locks are taken again", || is_held_on(struck) || sale.is_over());
+        assert!(!sale.is_over(), "{lock} was not used any more after {fault:?}");
+        report(&sale.wait());
+        no_lock_is_left(servers.iter());
+        drop(silent);
+    }
+}
+
+#[test]
+fn a_majority_that_stands_still_in_the_middle_of_a_sale_stops_nobody() {
+    a_majority_fails(Fault::Stopped);
+}
+
+#[test]
+fn a_majority_that_forgets_its_locks_in_the_middle_of_a_sale_stops_nobody() {
+    a_majority_fails(Fault::Restarted);
 }

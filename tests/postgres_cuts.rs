@@ -9,6 +9,7 @@ mod postgres_server;
 #[path = "common/runtime.rs"]
 mod runtime;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +21,13 @@ use runtime::TestRuntime;
 use ticket_reservation::adapters::postgres::PostgresRepository;
 use ticket_reservation::booking::{BookingError, BookingService};
 use ticket_reservation::domain::{
-    AreaId, CreateEvent, CustomerId, Event, EventId, EventState, Hold, Lines, Place, PoolId, Record, RecordKey, Ticket,
-    TicketId, TicketState, Timestamp,
+    Action, AreaId, Command, CreateEvent, CustomerId, Event, EventId, EventState, Hold, Lines, OperationRecord, Place,
+    Pool, PoolId, Receipt, Record, RecordKey, Recorded, Reservation, ReservationId, Ticket, TicketId, TicketState,
+    Timestamp,
 };
 use ticket_reservation::ports::{
-    Group, GroupOutcome, LoadRequest, PAGE_MAX, PoolQuery, Repository, StoreErrorKind, TicketQuery, Write,
+    Group, GroupOutcome, LoadRequest, PAGE_MAX, PoolQuery, Repository, ReservationQuery, StoreErrorKind, TicketQuery,
+    Write,
 };
 
 const ROWS: u32 = 40;
@@ -121,7 +124,7 @@ async fn a_connection_that_ends_anywhere_in_a_commit_loses_nothing() {
     }
     assert!(unknown.len() > 20, "{} of unknown outcome", unknown.len());
 
-    let mut seen = std::collections::BTreeMap::<String, u32>::new();
+    let mut seen = BTreeMap::<String, u32>::new();
     let mut query = TicketQuery { event: event(), area: None, only_available: false, after: None, limit: PAGE_MAX };
     loop {
         let page = straight.tickets(&query).await.expect("tickets");
@@ -158,15 +161,72 @@ async fn a_pool_of_two_connections_serves_five_hundred_callers() {
             let customer = CustomerId::new(format!("customer-{number}")).unwrap();
             let lines = Lines::merge([], [(pool, 1)]).unwrap();
             let hold = Hold::new(service.new_reservation_id(), customer, lines);
-            service.hold(&event, service.new_operation_id(), hold).await
+            let command = Command { event, operation: service.new_operation_id(), action: Action::Hold(hold) };
+            (command.event.clone(), service.submit(command).await)
         }
     });
     let answers = join_all(callers).await;
-    let held = answers.iter().filter(|answer| answer.is_ok()).count();
-    let refused = answers.iter().filter(|answer| matches!(answer, Err(BookingError::Rejected(_)))).count();
-    assert_eq!((held, refused), (300, 200));
-    for event in events {
-        let pools = store.pools(&PoolQuery { event, after: None, limit: 10 }).await.expect("pools");
-        assert_eq!(pools[0].2.held, 6);
+    let refused = answers.iter().filter(|(_, answer)| matches!(answer, Err(BookingError::Rejected(_)))).count();
+    let mut held = BTreeMap::<EventId, Vec<Receipt>>::new();
+    for (event, answer) in answers {
+        held.entry(event).or_default().extend(answer.ok());
     }
+    assert_eq!((held.values().map(Vec::len).sum::<usize>(), refused), (300, 200));
+    // Half of each event's six pay, again all at once.
+    let paying = held.iter().flat_map(|(event, held)| held.iter().step_by(2).map(move |it| (event, it)));
+    let paying = paying.map(|(event, receipt)| {
+        let Reservation { id: reservation, customer, .. } = receipt.outcome.reservation().expect("a hold").clone();
+        let (action, operation) = (Action::Confirm { reservation, customer }, service.new_operation_id());
+        let command = Command { event: event.clone(), operation, action };
+        let service = service.clone();
+        async move { (command.event.clone(), service.submit(command).await.expect("a booking")) }
+    });
+    let mut booked = BTreeMap::<EventId, Vec<Receipt>>::new();
+    for (event, receipt) in join_all(paying).await {
+        booked.entry(event).or_default().push(receipt);
+    }
+    for event in events {
+        assert_eq!((held[&event].len(), booked[&event].len()), (6, 3));
+        assert_has_exactly(&store, &event, &held[&event], &booked[&event]).await;
+    }
+}
+
+/// The reservations, their operations, the pool and the feed are those that were acknowledged.
+async fn assert_has_exactly(store: &PostgresRepository, event: &EventId, held: &[Receipt], booked: &[Receipt]) {
+    let told = held.iter().chain(booked);
+    // Of the two answers about a reservation that was booked, the later one.
+    let expected: BTreeMap<ReservationId, Reservation> =
+        told.clone().filter_map(|it| it.outcome.reservation()).map(|it| (it.id, it.clone())).collect();
+    let query =
+        ReservationQuery { event: Some(event.clone()), customer: None, state: None, after: None, limit: PAGE_MAX };
+    let found = store.reservations(&query).await.expect("reservations");
+    let found: BTreeMap<_, _> = found.into_iter().map(|(_, it)| (it.id, it)).collect();
+    assert_eq!(found, expected, "{event}");
+
+    let records: Vec<RecordKey> = told.clone().map(|it| RecordKey::Operation(it.operation)).collect();
+    let look = LoadRequest { event: event.clone(), records, free_in: Vec::new() };
+    let snapshot = store.load(&look).await.expect("operations");
+    for it in told {
+        let found = snapshot.get(&RecordKey::Operation(it.operation)).and_then(|it| it.record.clone());
+        let Some(Record::Operation(OperationRecord { recorded: Recorded::Applied { kind, reservation, .. }, .. })) =
+            found
+        else {
+            panic!("{event}: {it:?} was acknowledged, and the store has {found:?}")
+        };
+        assert_eq!((kind, reservation), (it.kind, it.outcome.reservation().map(|it| it.id)), "{event}");
+    }
+
+    let pools = store.pools(&PoolQuery { event: event.clone(), after: None, limit: 10 }).await.expect("pools");
+    let places = |told: &[Receipt]| u32::try_from(told.len()).expect("a few");
+    let pool = Pool { capacity: 6, held: places(held) - places(booked), booked: places(booked) };
+    assert_eq!(pools.iter().map(|(_, _, it)| it).collect::<Vec<_>>(), [&pool], "{event}");
+
+    let changes = store.changes(event, 0, PAGE_MAX).await.expect("the feed");
+    assert!((1..).zip(&changes).all(|(nth, it)| it.sequence == nth), "{event}: {changes:?}");
+    let rebuilt: BTreeMap<RecordKey, Record> = changes.into_iter().map(|it| (it.key, it.record)).collect();
+    let is_listed = |key: &RecordKey| matches!(key, RecordKey::Reservation(_) | RecordKey::Pool(_));
+    let rebuilt: BTreeMap<_, _> = rebuilt.into_iter().filter(|(key, _)| is_listed(key)).collect();
+    let reservations = expected.into_iter().map(|(id, it)| (RecordKey::Reservation(id), Record::Reservation(it)));
+    let pools = pools.into_iter().map(|(id, _, it)| (RecordKey::Pool(id), Record::Pool(it)));
+    assert_eq!(rebuilt, reservations.chain(pools).collect(), "{event}");
 }

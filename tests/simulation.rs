@@ -36,7 +36,7 @@ fn the_same_seed_is_the_same_world_word_for_word() {
 /// Worlds of locks in which the order of what is done to several leases once was another each time.
 #[test]
 fn leases_are_gone_through_in_one_order() {
-    for world in [17504116933541050780, 12737532014457290089, 3463759089586680309] {
+    for world in [29322560640779186, 11224239427194786353, 828303510155173783] {
         let first = run_world(world, Trace::off()).digest;
         for _ in 0..4 {
             assert_eq!(run_world(world, Trace::off()).digest, first, "world {world}");

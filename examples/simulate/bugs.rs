@@ -50,6 +50,8 @@ mod with {
     use ticket_reservation::planted::{self, Bug};
     use ticket_reservation::simulation::{Report, Trace, run_until, run_world};
 
+    use crate::page;
+
     /// In so much virtual time each of them must show.
     const LONG_ENOUGH: Duration = Duration::from_secs(3_000_000);
 
@@ -88,12 +90,9 @@ mod with {
         run_world(*world, Trace::off()).violations.is_empty().then_some(report.worlds)
     }
 
-    const BEGIN: &str = "<!-- planted bugs: begin -->";
-    const END: &str = "<!-- planted bugs: end -->";
-
     /// Fails if one of them is not caught by what must catch it.
     pub(crate) fn table(file: &Path, seed: u64, threads: NonZeroUsize, out: &mut impl Write) -> io::Result<ExitCode> {
-        let mut rows = String::from("\n| bug | what is wrong | caught by | worlds |\n| --- | --- | --- | ---: |\n");
+        let mut rows = String::from("| bug | what is wrong | caught by | worlds |\n| --- | --- | --- | ---: |\n");
         let mut is_missed = false;
         for bug in Bug::ALL {
             let found: Vec<Option<u64>> = (seed..seed + SEEDS).map(|seed| worlds_until(*bug, seed, threads)).collect();
@@ -105,11 +104,7 @@ mod with {
             let _ = writeln!(rows, "| `{}` | {} | `{}` | {worlds} |", bug.name(), bug.about(), bug.breaks().name());
         }
         planted::plant(None);
-        let text = std::fs::read_to_string(file)?;
-        let marks = text.find(BEGIN).map(|at| at + BEGIN.len()).zip(text.find(END));
-        let (begin, end) =
-            marks.ok_or_else(|| io::Error::other(format!("no line {BEGIN} and {END} in {}", file.display())))?;
-        std::fs::write(file, format!("{}{rows}{}", &text[..begin], &text[end..]))?;
+        page::fill(file, "planted bugs", &rows)?;
         Ok(if is_missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

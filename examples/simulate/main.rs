@@ -10,6 +10,8 @@
 
 mod bugs;
 mod experiment;
+mod page;
+mod runs;
 
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -51,10 +53,16 @@ struct Args {
     /// Plants every bug, one after another, and writes what caught it between the marks of a file (built with RUSTFLAGS="--cfg planted_bugs")
     #[arg(long, value_name = "FILE")]
     bug_table: Option<std::path::PathBuf>,
+    /// Writes what was run, and how often each fault happened, between the marks of a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["forever", "bug", "bug_table", "replay"])]
+    run_table: Option<std::path::PathBuf>,
     /// How many worlds run at the same time [default: one for each processor]
     #[arg(long, value_name = "T")]
     threads: Option<NonZeroUsize>,
 }
+
+/// How long a run is that nobody has given a length.
+const VIRTUAL_SECONDS: u64 = 100_000;
 
 impl Args {
     fn threads(&self) -> NonZeroUsize {
@@ -92,9 +100,10 @@ fn tell(args: &Args, out: &mut impl io::Write) -> io::Result<ExitCode> {
     }
     let threads = args.threads();
     let mut seed = args.seed.unwrap_or_else(rand::random);
+    let seconds = args.virtual_seconds.unwrap_or(VIRTUAL_SECONDS);
     loop {
         let report = match &args.bug {
-            None => run(seed, Duration::from_secs(args.virtual_seconds.unwrap_or(100_000)), threads),
+            None => run(seed, Duration::from_secs(seconds), threads),
             Some(bug) => bugs::look_for(bug, seed, args.virtual_seconds.map(Duration::from_secs), threads),
         };
         if args.json {
@@ -104,6 +113,9 @@ fn tell(args: &Args, out: &mut impl io::Write) -> io::Result<ExitCode> {
         }
         if !report.violations.is_empty() {
             return Ok(ExitCode::FAILURE);
+        }
+        if let Some(file) = &args.run_table {
+            return runs::table(file, &report, seconds, out);
         }
         if !args.forever {
             return Ok(ExitCode::SUCCESS);
@@ -117,7 +129,7 @@ fn command(world: u64, bug: Option<&str>) -> String {
     match bug {
         None => format!("cargo run --release --features simulation --example simulate -- --replay {world}"),
         Some(bug) => format!(
-            "RUSTFLAGS=\"--cfg planted_bugs\" cargo run --release --features simulation --example simulate -- --bug {bug} --replay {world}"
+            "RUSTFLAGS=\"--cfg planted_bugs\" cargo run --release --features simulation --target-dir target/planted --example simulate -- --bug {bug} --replay {world}"
         ),
     }
 }
@@ -167,6 +179,9 @@ fn replay(world: u64, out: &mut impl io::Write) -> io::Result<ExitCode> {
         "world {world}: {virtual_seconds} virtual seconds, {requests} requests, digest {:016x}",
         report.digest
     )?;
+    for (fault, count) in report.faults.iter().filter(|(_, count)| *count > 0) {
+        writeln!(out, "  {:<32} {count:>9}", fault.name())?;
+    }
     for Violation { invariant, what } in &report.violations {
         writeln!(out, "VIOLATION {}: {what}", invariant.name())?;
     }

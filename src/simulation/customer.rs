@@ -157,17 +157,22 @@ impl Customer {
         answer
     }
 
-    /// Somebody asks once more, when the operation may be forgotten.
+    /// Somebody asks once more, when the operation may be forgotten, or will be soon.
     fn come_back_later(&mut self, command: Command) {
         let retention = u64::try_from(self.shop.settings.retention.as_millis()).unwrap_or(u64::MAX);
-        let later = self.dice.millis(retention / 3, retention * 3 / 2);
+        let is_soon = self.dice.per_mille(500);
+        let (first, last) = if is_soon { (retention - 8_000, retention) } else { (retention / 3, retention * 3 / 2) };
+        let later = self.dice.millis(first, last);
         let (shop, is_closing) = (Arc::clone(&self.shop), Arc::clone(&self.is_closing));
         let mut again = Self { shop, is_closing, dice: self.dice.another(), name: self.name.clone() };
         let resolves = self.dice.per_mille(500);
         let comes_back = async move {
             again.shop.executor.sleep(later).await;
-            if !again.is_closing.load(Ordering::Relaxed) {
-                again.ask(&command, resolves).await;
+            if again.is_closing.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Heard::Reply(Reply::Unknown) | Heard::Nothing = again.ask(&command, resolves).await {
+                again.ask(&command, true).await;
             }
         };
         self.shop.executor.spawn(ProcessId::OUTSIDE, 0, Box::pin(comes_back));

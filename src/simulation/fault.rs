@@ -67,6 +67,8 @@ faults! {
     NodeClockDrifts = "node_clock_drifts",
     /// A lock node's clock jumps ahead: its keys end too early.
     NodeClockAhead = "node_clock_ahead",
+    /// A lock node's clock jumps back: its keys end too late, until somebody puts it right.
+    NodeClockBack = "node_clock_back",
     /// The lock grants everybody everything.
     LockGrantsAll = "lock_grants_all",
     /// The store answers everything late for a while.
@@ -112,6 +114,7 @@ impl Fault {
                 | Self::NodeMute
                 | Self::NodeClockDrifts
                 | Self::NodeClockAhead
+                | Self::NodeClockBack
         )
     }
 

@@ -17,6 +17,9 @@ use crate::ports::{BoxFuture, LockToken};
 /// How long a process waits before it takes a connection that says nothing for one that has ended.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
+/// What time it is when everything begins: far enough from none for all jumps back.
+const TIME_OF_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The machine. A clone is the same one.
 #[derive(Clone)]
 pub(super) struct LockNode(Arc<Inner>);
@@ -30,18 +33,35 @@ struct Inner {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     keys: BTreeMap<Arc<str>, Entry>,
     life: u64,
     started: Duration,
-    /// By how much its clock has jumped ahead.
+    /// Its time of day when everything began, and by how much that has jumped ahead since.
     ahead: Duration,
+    /// By how much it has jumped back, and is to be put right.
+    behind: Duration,
     hears_nothing: bool,
     says_nothing: bool,
     /// Those that are open.
     connections: BTreeMap<u64, Wire>,
     last_connection: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            keys: BTreeMap::new(),
+            life: 0,
+            started: Duration::ZERO,
+            ahead: TIME_OF_DAY,
+            behind: Duration::ZERO,
+            hears_nothing: false,
+            says_nothing: false,
+            connections: BTreeMap::new(),
+            last_connection: 0,
+        }
+    }
 }
 
 /// Who has a key.
@@ -120,6 +140,20 @@ impl LockNode {
 
     pub(super) fn jump_ahead(&self, by: Duration) {
         locked(&self.0.state).ahead += by;
+    }
+
+    pub(super) fn jump_back(&self, by: Duration) {
+        let mut state = locked(&self.0.state);
+        let by = by.min(state.ahead);
+        state.ahead -= by;
+        state.behind += by;
+    }
+
+    /// Its clock is no longer behind.
+    pub(super) fn put_right(&self) {
+        let mut state = locked(&self.0.state);
+        let behind = std::mem::take(&mut state.behind);
+        state.ahead += behind;
     }
 
     /// The keys that it has, and how long yet.

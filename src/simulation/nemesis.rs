@@ -12,7 +12,7 @@ use super::settings::LOCK_TTL;
 use super::shop::{Seller, Shop};
 
 /// What it does, other than to single messages and calls.
-const DEEDS: [Fault; 16] = [
+const DEEDS: [Fault; 17] = [
     Fault::ProcessPaused,
     Fault::ProcessPausedPastTtl,
     Fault::ProcessCrashed,
@@ -25,6 +25,7 @@ const DEEDS: [Fault; 16] = [
     Fault::NodeUnreachable,
     Fault::NodeMute,
     Fault::NodeClockAhead,
+    Fault::NodeClockBack,
     Fault::StoreSlow,
     Fault::StoreClockAhead,
     Fault::StoreClockBack,
@@ -102,6 +103,7 @@ async fn act(
             later(shop, dice.millis(50, 15_000), move |_| node.cut_off(false, false));
         }
         (Fault::NodeClockAhead, Some(node)) => node.jump_ahead(dice.millis(10, 10_000)),
+        (Fault::NodeClockBack, Some(node)) => node.jump_back(dice.millis(10, 10_000)),
         (_, Some(_)) => return,
     }
     shop.trouble.fire(deed);

@@ -282,7 +282,10 @@ impl Shop {
         self.trouble.heal();
         self.sellers.iter().for_each(|seller| seller.clock.set_by(&self.store_clock));
         self.store.be_slow(Duration::ZERO);
-        self.nodes.iter().for_each(|node| node.cut_off(false, false));
+        for node in &self.nodes {
+            node.cut_off(false, false);
+            node.put_right();
+        }
         for seller in self.sellers.iter().filter(|seller| !self.is_running(seller)) {
             self.start(seller);
         }

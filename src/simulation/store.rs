@@ -200,7 +200,7 @@ impl StoreClient {
         }
         if trouble.strikes(Fault::StoreUnknownDoneLate) {
             let late = trouble.with_dice(|dice| {
-                let longest = *dice.one_of(&[50, 500, 20_000]);
+                let longest = *dice.one_of(&[500, 20_000, 20_000]);
                 dice.millis(0, longest)
             });
             return Ok(Course { arrives: Some(CALL_TIMEOUT + late), ..course });

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -28,6 +28,7 @@ pub(crate) struct Passed {
 struct State {
     cut: Cut,
     passed: Passed,
+    connections_cut: u64,
 }
 
 /// Listens on loopback, and passes everything on to a server.
@@ -60,12 +61,22 @@ impl CuttingProxy {
 
     /// From now on, counted anew.
     pub(crate) fn cut(&self, cut: Cut) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State { cut, passed: Passed::default() };
+        let mut state = self.state();
+        (state.cut, state.passed) = (cut, Passed::default());
     }
 
     /// Since the last time that a cut was set.
     pub(crate) fn passed(&self) -> Passed {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).passed
+        self.state().passed
+    }
+
+    /// How many connections have ended where they were cut, of all that there were.
+    pub(crate) fn connections_cut(&self) -> u64 {
+        self.state().connections_cut
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pass_on(&self, client: TcpStream, server: TcpStream) {
@@ -78,32 +89,35 @@ impl CuttingProxy {
             tokio::spawn(async move {
                 let mut ends = ended.subscribe();
                 tokio::select! {
-                    () = it.pump(way, from, to) => {}
+                    is_cut = it.pump(way, from, to) => {
+                        let is_first = !ended.send_replace(true);
+                        it.state().connections_cut += u64::from(is_cut && is_first);
+                    }
                     _ = ends.wait_for(|ended| *ended) => {}
                 }
-                ended.send_replace(true);
             });
         }
     }
 
-    async fn pump(&self, way: Way, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    /// Until it ends; answers whether it was cut.
+    async fn pump(&self, way: Way, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> bool {
         let mut buffer = [0; 4_096];
         loop {
             let read = match from.read(&mut buffer).await {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => return false,
                 Ok(read) => read,
             };
             let (passes, is_cut) = self.let_pass(way, read);
             if to.write_all(&buffer[..passes]).await.is_err() || is_cut {
-                return;
+                return is_cut;
             }
         }
     }
 
     /// How many of these bytes go on, and whether the connection ends then.
     fn let_pass(&self, way: Way, bytes: usize) -> (usize, bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { cut, passed } = &mut *state;
+        let mut state = self.state();
+        let State { cut, passed, .. } = &mut *state;
         let (most, passed) = match way {
             Way::FromClient => (cut.from_client, &mut passed.from_client),
             Way::FromServer => (cut.from_server, &mut passed.from_server),

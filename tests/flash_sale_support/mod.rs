@@ -4,6 +4,7 @@
 
 #[cfg(feature = "sqlite")]
 pub(crate) mod kept;
+pub(crate) mod one_seat;
 pub(crate) mod running;
 
 use std::env::{self, consts::EXE_SUFFIX};

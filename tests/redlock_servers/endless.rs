@@ -1,6 +1,6 @@
 //! A server whose answer never ends. The driver keeps what it has read of an answer, so a connection must not be kept for long.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
