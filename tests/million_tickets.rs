@@ -8,11 +8,15 @@ mod common;
 mod postgres_server;
 
 use std::sync::Arc;
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 use std::time::Instant;
 
 use common::runtime::TestRuntime;
 use ticket_reservation::adapters::memory::MemoryRepository;
 use ticket_reservation::booking::BookingService;
+#[cfg(feature = "postgres")]
+use ticket_reservation::domain::PoolId;
 use ticket_reservation::domain::{AreaId, CreateEvent, CustomerId, EventId, Hold, Lines, Place, Rejection, TicketId};
 use ticket_reservation::ports::{AreaAvailability, PAGE_MAX, Repository, TicketQuery};
 use tokio::sync::Mutex;
@@ -81,6 +85,37 @@ impl Stadium {
         self.held.extend_from_slice(held);
         self.booked.extend_from_slice(booked);
         println!("two holds and a confirmation in {:?}", started.elapsed());
+    }
+
+    /// What named seats do not need: pools, allowances, expired holds, best available, sweeping and forgetting.
+    #[cfg(feature = "postgres")]
+    async fn sells_otherwise(&mut self) {
+        let service = &self.service;
+        let (other, standing) = (EventId::new("matinee").unwrap(), PoolId::new("standing").unwrap());
+        let limited = CreateEvent { limit_per_customer: Some(20), ..CreateEvent::default() };
+        let _ = service.create_event(&other, service.new_operation_id(), limited).await.unwrap();
+        service.import(&other, Vec::new(), vec![(standing.clone(), 1_000)]).await.unwrap();
+        let ann = CustomerId::new("ann").unwrap();
+        let hold = async |ttl| {
+            let places = Lines::merge([], [(standing.clone(), 2)]).unwrap();
+            let hold = Hold { ttl, ..Hold::new(service.new_reservation_id(), ann.clone(), places) };
+            service.hold(&other, service.new_operation_id(), hold).await.unwrap().id
+        };
+        let (booked, released) = (hold(None).await, hold(None).await);
+        service.confirm(&other, service.new_operation_id(), booked, ann.clone()).await.unwrap();
+        service.release(&other, service.new_operation_id(), released, ann.clone()).await.unwrap();
+        hold(Some(Duration::from_millis(1))).await;
+        while self.store.lapsed(10).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        hold(None).await;
+        service.sweep(10).await.unwrap();
+        let neighbours = Hold::new(service.new_reservation_id(), ann.clone(), Lines::default());
+        let neighbours = neighbours.with_best_available(area(3), 2);
+        let found = service.hold(&event(), service.new_operation_id(), neighbours).await.unwrap();
+        let number = |id: &TicketId| id.as_str()["seat-".len()..].parse::<usize>().unwrap();
+        self.held.extend(found.lines.tickets().iter().map(number));
+        self.store.purge(Duration::from_secs(3_600), 100).await.unwrap();
     }
 
     async fn refuses(&self, number: usize) {
@@ -182,6 +217,7 @@ async fn a_million_tickets_are_sold_on_postgres() {
     explains_what_new_connections_do(&server);
     stadium.sell(&[11], &[12, 500_013]).await;
     stadium.refuses(12).await;
+    stadium.sells_otherwise().await;
     rows_are_found_by_indexes_alone(&server);
     stadium.sells_and_counts().await;
 }
@@ -204,9 +240,18 @@ fn explains_what_new_connections_do(server: &postgres_server::PostgresServer) {
 #[cfg(feature = "postgres")]
 fn rows_are_found_by_indexes_alone(server: &postgres_server::PostgresServer) {
     let said = server.said();
-    let plans: Vec<&str> = said.lines().map(str::trim).filter(|line| line.contains("Scan")).collect();
-    for index in ["ticket_pkey", "reservation_pkey", "operation_pkey", "event_pkey"] {
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let plans: Vec<&str> = lines.iter().copied().filter(|line| line.contains("Scan")).collect();
+    let of_one_column = ["reservation_pkey", "operation_pkey", "event_pkey", "hold_pkey", "hold_by_deadline"];
+    let of_several =
+        ["ticket_pkey", "ticket_by_area", "pool_pkey", "allowance_pkey", "hold_by_pool", "hold_by_customer"];
+    for index in of_one_column.iter().chain(&of_several) {
         assert!(plans.iter().any(|plan| plan.contains(&format!("using {index} on"))), "{index} is not used: {plans:?}");
+    }
+    // By the event alone they would find all that the event has.
+    for pair in lines.windows(2) {
+        let is_of_several = of_several.iter().any(|index| pair[0].contains(&format!("using {index} on")));
+        assert!(!is_of_several || (pair[1].starts_with("Index Cond:") && pair[1].contains(" AND ")), "{pair:?}");
     }
     for plan in plans {
         // One row, and no index could be better.

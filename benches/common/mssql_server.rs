@@ -4,7 +4,7 @@
 
 use std::env;
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use ticket_reservation::adapters::mssql::tiberius::{Client, Config, EncryptionLevel};
 use ticket_reservation::adapters::mssql::{MssqlRepository, MssqlRepositoryBuilder};
@@ -19,8 +19,11 @@ const VARIABLE: &str = "TICKET_RESERVATION_MSSQL_URL";
 pub(crate) fn connection_string() -> Option<String> {
     let named = env::var(VARIABLE).ok().filter(|it| !it.trim().is_empty());
     if named.is_none() {
+        static ONCE: Once = Once::new();
         // Past what keeps the words of tests that pass.
-        let _ = writeln!(io::stderr(), "SKIPPED: {VARIABLE} names no SQL Server, so nothing is run on one");
+        ONCE.call_once(|| {
+            let _ = writeln!(io::stderr(), "SKIPPED: {VARIABLE} names no SQL Server, so nothing is run on one");
+        });
     }
     named
 }

@@ -28,6 +28,9 @@ const MAX_LIFETIME_DEFAULT: Duration = Duration::from_secs(30 * 60);
 /// How long a caller waits before bb8 is asked once more.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
+/// How late a connection is closed at most that was idle for too long, or is too old.
+const LATE_MAX: Duration = Duration::from_secs(30);
+
 /// What every one of these times is at least.
 const SHORTEST: Duration = Duration::from_millis(10);
 
@@ -75,6 +78,7 @@ impl Options {
             .connection_timeout(self.acquire_timeout)
             .idle_timeout(Some(self.idle_timeout))
             .max_lifetime(Some(self.max_lifetime))
+            .reaper_rate(self.idle_timeout.min(self.max_lifetime).clamp(SHORTEST, LATE_MAX))
             // Whoever waits is told why there is no connection, and tries again by itself.
             .retry_connection(false)
             .build_unchecked(manager)
@@ -202,6 +206,8 @@ pub(super) async fn within<T>(timeout: Duration, answer: impl Future<Output = T>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use ::tokio::task::yield_now;
     use ::tokio::time::Instant;
 
@@ -233,6 +239,63 @@ mod tests {
         fn has_broken(&self, (): &mut ()) -> bool {
             false
         }
+    }
+
+    /// A connection that is counted as long as it is open.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    struct Opening(Arc<AtomicUsize>);
+
+    impl ManageConnection for Opening {
+        type Connection = Counted;
+        type Error = Refused;
+
+        async fn connect(&self) -> Result<Counted, Refused> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(Counted(Arc::clone(&self.0)))
+        }
+
+        async fn is_valid(&self, _: &mut Counted) -> Result<(), Refused> {
+            Ok(())
+        }
+
+        fn has_broken(&self, _: &mut Counted) -> bool {
+            false
+        }
+    }
+
+    async fn used_once(options: Options) -> (bb8::Pool<Opening>, Arc<AtomicUsize>) {
+        let open = Arc::<AtomicUsize>::default();
+        let pool = options.pool(Opening(Arc::clone(&open)));
+        drop(pool.get().await.unwrap());
+        (pool, open)
+    }
+
+    #[::tokio::test]
+    async fn connections_that_are_idle_for_too_long_or_too_old_are_closed_and_no_others() {
+        let short = Duration::from_millis(20);
+        let (_kept, stays) = used_once(Options::default()).await;
+        for options in [
+            Options { idle_timeout: short, ..Options::default() },
+            Options { max_lifetime: short, ..Options::default() },
+        ] {
+            let (_pool, open) = used_once(options).await;
+            let closed = async {
+                while open.load(Ordering::SeqCst) > 0 {
+                    ::tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            ::tokio::time::timeout(Duration::from_secs(20), closed)
+                .await
+                .expect("it is closed, and not after half a minute");
+        }
+        assert_eq!(stays.load(Ordering::SeqCst), 1);
     }
 
     #[::tokio::test(start_paused = true)]
