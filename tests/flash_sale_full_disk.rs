@@ -46,7 +46,7 @@ fn a_sale_whose_store_fails_on_a_full_disk_goes_on_when_it_has_room_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let kept = folder.path().join("kept");
     let line =
-        format!("--processes {WORKERS} --buyers 400 --concurrency 20 --pay-ms 5 --wait-ms 1000 --demand spread --json");
+        format!("--processes {WORKERS} --buyers 800 --concurrency 20 --pay-ms 5 --wait-ms 1000 --demand spread --json");
     let sale = command([words(&line), vec!["--keep".to_owned(), kept.display().to_string()]].concat());
     let mut limited = Command::new("sh");
     limited.args(["-c", LIMITED, &BLOCKS.to_string()]).arg(sale.get_program()).args(sale.get_args());

@@ -109,7 +109,7 @@ fn workers_killed_at_any_point_lose_nothing_on_sqlite() {
 /// The store's thread goes on until the worker stops, so it is not certain that an odd one dies first: then another sale.
 #[test]
 fn commits_cut_before_they_are_done_and_after_lose_nothing_on_sqlite() {
-    const SALES_MAX: u32 = 5;
+    const SALES_MAX: u32 = 20;
     let some_were_cut_before = (0..SALES_MAX).any(|_| {
         let (sold, committed) = sold_on_sqlite("commit-sent");
         let late = sold.late();

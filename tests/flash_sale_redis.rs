@@ -90,7 +90,7 @@ fn a_majority_that_dies_during_the_sale_stops_nobody() {
         let (servers, folder) = (RedisServers::start(3).expect("servers"), SaleFolder::new());
         let kept = folder.option();
         let line = format!(
-            "--processes 3 --buyers 600 --concurrency 20 --pay-ms 20 --lock {lock} --lock-policy ticket {kept}"
+            "--processes 3 --buyers 1500 --concurrency 20 --pay-ms 100 --lock {lock} --lock-policy ticket {kept}"
         );
         let mut sale = Running::start(command([words(&line), words("--json"), with_redis(&servers.urls())].concat()));
         eventually("locks are taken", || locks_taken(&servers[0]) > 20);

@@ -12,6 +12,7 @@ mod sale_folder;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flash_sale_support::running::Running;
@@ -23,6 +24,13 @@ use sale_folder::SaleFolder;
 
 fn start(line: &str, redis: &[String]) -> Running {
     Running::start(command([words(line), words("--json"), with_redis(redis)].concat()))
+}
+
+/// A machine that is full of sales makes locks look as if they failed.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A sale's workers, whether they sell or stand still.
@@ -102,6 +110,7 @@ fn stands_still_past_its_lock(mut sale: Running, holders: impl Fn() -> Holders) 
 
 #[test]
 fn a_worker_that_stands_still_past_its_lock_sells_nothing_twice() {
+    let _alone = alone();
     for lock in LOCKS {
         let servers = RedisServers::start(3).expect("servers");
         let sale = start(&format!("{ONE_LOCK} --lock {lock}"), &servers.urls());
@@ -113,6 +122,7 @@ fn a_worker_that_stands_still_past_its_lock_sells_nothing_twice() {
 
 #[test]
 fn a_worker_that_stands_still_past_its_lease_in_a_file_sells_nothing_twice() {
+    let _alone = alone();
     let folder = SaleFolder::new();
     let sale = start(&format!("{ONE_LOCK} --lock sqlite {}", folder.option()), &[]);
     eventually("something is sold", || folder.bookings() > 0);
@@ -173,6 +183,7 @@ fn faults(lock: &str) -> &'static [Fault] {
 
 #[test]
 fn a_server_that_fails_in_the_middle_of_a_sale_stops_nobody() {
+    let _alone = alone();
     for lock in LOCKS {
         for fault in faults(lock) {
             let servers = RedisServers::start(3).expect("servers");
@@ -208,6 +219,7 @@ fn is_held_on(servers: &[RedisServer]) -> bool {
 
 /// Without a majority nobody has a lock, and the store alone decides who gets a place.
 fn a_majority_fails(fault: Fault) {
+    let _alone = alone();
     // More than are on their way when it fails.
     const MORE: u64 = 100;
     for lock in LOCKS {

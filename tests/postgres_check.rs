@@ -99,10 +99,18 @@ async fn a_server_that_follows_and_is_not_waited_for_is_found() {
     let deadline = Instant::now() + AT_MOST;
     while repository.check().await.expect("an answer") != [found.clone()] {
         assert!(Instant::now() < deadline, "it is not found");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    // Who only sells may not see what the standbys do, but that there are some.
+    server.psql("CREATE ROLE seller LOGIN PASSWORD 'hunter2'").expect("a role");
+    let url = format!("postgresql://seller:hunter2@127.0.0.1:{}/postgres", server.port());
+    let seller = PostgresRepository::builder(url, TestRuntime::current()).plain_on_loopback();
+    let seen = seller.build().expect("an address").check().await.expect("an answer");
+    assert!(seen.contains(&found), "{seen:?}");
     server.psql("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'").expect("an answer");
     server.psql("SELECT pg_reload_conf()").expect("an answer");
     while !repository.check().await.expect("an answer").is_empty() {
         assert!(Instant::now() < deadline, "it is waited for now");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

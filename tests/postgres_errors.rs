@@ -174,8 +174,10 @@ fn ticket(version: u64) -> Group {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_ends_in_a_deadlock_has_written_nothing() {
     let schema = "deadlock";
-    let repository = migrated(schema).await;
-    repository.commit(&event(), &[new_event()]).await.expect("an answer");
+    migrated(schema).await.commit(&event(), &[new_event()]).await.expect("an answer");
+    // Whoever waits looks once, and the other one must wait by then.
+    server().psql("ALTER ROLE box_office SET deadlock_timeout = '3s'").expect("an answer");
+    let repository = postgres_support::builder(schema).build().expect("an address");
     repository.commit(&event(), &[ticket(0)]).await.expect("an answer");
     let somebody = Blocker::with(
         schema,

@@ -55,7 +55,7 @@ impl Trap {
         if !self.is_set_at(point) {
             return;
         }
-        // Without a parent nobody would ever kill it.
+        // Without a parent nobody would ever kill it. (Off Linux it stays behind then.)
         if end_with_parent().is_ok() && Pipes.tell(Message::Halted(point)).is_ok() {
             let _ = kill_process(getpid(), Signal::STOP);
         }

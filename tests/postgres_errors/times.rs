@@ -27,7 +27,8 @@ async fn until(schema: &str, what: impl Fn(&str) -> bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_does_not_come_in_time_may_happen_later() {
     let schema = "no answer";
-    let impatient = waiting(schema).await.call_timeout(Duration::from_millis(200)).build().expect("an address");
+    // Long enough for the statement itself, also where its plans are made first.
+    let impatient = waiting(schema).await.call_timeout(Duration::from_secs(2)).build().expect("an address");
     let error = commit(&impatient, "waits").await.expect_err("it waits");
     assert_eq!(error.kind(), StoreErrorKind::Unknown, "{}", chain(&error));
     assert_eq!((failing::count(schema), failing::rows(schema).as_str()), (1, "0"), "it is not tried again");

@@ -7,8 +7,8 @@ use super::{AT_MOST, server};
 /// A transaction of somebody else's that stays until it is told to end.
 pub(crate) struct Blocker {
     psql: std::process::Child,
-    /// Its process in the server, which goes on without psql.
-    itself: String,
+    /// The number of its process in the server, which goes on without psql.
+    pid: String,
 }
 
 impl Blocker {
@@ -25,19 +25,22 @@ impl Blocker {
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN%\"{schema}\"%pg_sleep%' AND wait_event = 'PgSleep'"
         );
         let deadline = Instant::now() + AT_MOST;
-        while server().psql(&itself).expect("an answer").is_empty() {
+        loop {
+            let pid = server().psql(&itself).expect("an answer");
+            if !pid.is_empty() {
+                return Self { psql, pid };
+            }
             assert!(Instant::now() < deadline, "it is not done");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Self { psql, itself }
     }
 }
 
 impl Drop for Blocker {
     fn drop(&mut self) {
-        let end = format!("SELECT pg_terminate_backend(pid, 10000) FROM ({}) AS it", self.itself);
-        server().psql(&end).expect("it ends");
-        self.psql.wait().expect("its end");
+        let ended = server().psql(&format!("SELECT pg_terminate_backend({}, 10000)", self.pid));
+        let waited = self.psql.wait();
+        assert!(std::thread::panicking() || (ended.is_ok() && waited.is_ok()), "it does not end");
     }
 }
 

@@ -15,7 +15,7 @@ const BLOCK: [u8; 4_096] = [b'0'; 4_096];
 const PACE: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum From {
+enum Endless {
     /// The first answer on every connection.
     TheFirst,
     /// The first that is about a lock.
@@ -31,7 +31,7 @@ struct EndlessServer {
 
 impl EndlessServer {
     /// It goes on until nobody listens to it, and accepts connections as long as the process lives.
-    fn start(from: From) -> Self {
+    fn start(since: Endless) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let url = format!("redis://{}", listener.local_addr().expect("an address"));
         let (begun, over) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
@@ -40,7 +40,7 @@ impl EndlessServer {
             for connection in listener.incoming().flatten() {
                 let (begun, over) = (Arc::clone(&begun), Arc::clone(&over));
                 thread::spawn(move || {
-                    if welcome(&connection, from).is_ok() {
+                    if welcome(&connection, since).is_ok() {
                         begun.fetch_add(1, Ordering::SeqCst);
                         let _ = go_on(connection);
                         over.fetch_add(1, Ordering::SeqCst);
@@ -61,13 +61,13 @@ impl EndlessServer {
 }
 
 /// Answers what comes before.
-fn welcome(mut connection: &TcpStream, from: From) -> io::Result<()> {
+fn welcome(mut connection: &TcpStream, since: Endless) -> io::Result<()> {
     let mut requests = BufReader::new(connection);
     loop {
         let request = request(&mut requests)?;
         let answer = match request.first().map(Vec::as_slice) {
             Some(b"SET" | b"EVALSHA") => return Ok(()),
-            _ if from == From::TheFirst => return Ok(()),
+            _ if since == Endless::TheFirst => return Ok(()),
             Some(b"SCRIPT") => format!("$40\r\n{}\r\n", "0".repeat(40)),
             Some(b"INFO") => "$0\r\n\r\n".to_owned(),
             _ => "+OK\r\n".to_owned(),
@@ -104,9 +104,9 @@ fn go_on(mut connection: TcpStream) -> io::Result<()> {
     }
 }
 
-async fn nobody_listens_for_ever(from: From) {
+async fn nobody_listens_for_ever(since: Endless) {
     let others = servers();
-    let endless = EndlessServer::start(from);
+    let endless = EndlessServer::start(since);
     let urls = others.urls().into_iter().take(2).chain([endless.url.clone()]);
     let lock = Redlock::builder(TestRuntime::current()).nodes(urls).node_timeout(TTL).connect_timeout(TTL);
     let lock = lock.build().expect("a lock");
@@ -126,10 +126,10 @@ async fn nobody_listens_for_ever(from: From) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_without_an_end_is_listened_to_for_as_long_as_a_lock_lasts() {
-    nobody_listens_for_ever(From::TheLock).await;
+    nobody_listens_for_ever(Endless::TheLock).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_whose_first_answer_has_no_end_is_given_up() {
-    nobody_listens_for_ever(From::TheFirst).await;
+    nobody_listens_for_ever(Endless::TheFirst).await;
 }

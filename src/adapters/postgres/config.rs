@@ -220,9 +220,17 @@ fn parse(url: &str, plain: Plain) -> Result<Config, PostgresError> {
     if config.get_hosts().is_empty() {
         return Err(PostgresError::Config { why: "it names no host".to_owned() });
     }
-    // Part of a password, where an `@` in it is not written `%40`; so it is not repeated.
-    if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+    // Part of a password, where an `@` in it is not written `%40`, or parts of the string are not parted; so it is not repeated.
+    let has = |what: fn(char) -> bool| {
+        config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains(what)))
+    };
+    if has(|it| it == '@') {
         return Err(PostgresError::Config { why: "a host has an @: in a password it is written %40".to_owned() });
+    }
+    if has(|it| it.is_whitespace() || it == '=' || it == ';') {
+        return Err(PostgresError::Config {
+            why: "a host is none: options are parted by spaces, or by & in a URL".to_owned(),
+        });
     }
     // Where it is given, it is what the driver connects to.
     if plain == Plain::OnLoopback
@@ -327,6 +335,8 @@ mod tests {
             "password=hunter2",
             "postgresql://a@b/c?sslmode=disable;password=hunter2",
             "host=b sslmode=hunter2",
+            "host=b;password=hunter2 user=a",
+            "postgresql://a@b;password=hunter2/c",
         ];
         for url in strings {
             for plain in [Plain::Never, Plain::OnLoopback, Plain::Everywhere] {

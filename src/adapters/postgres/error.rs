@@ -4,15 +4,15 @@
 //! | --- | --- | --- |
 //! | serialization failure, deadlock (class 40), lock timeout (`55P03`), cancelled by a timeout (`57014`) | `Transient` | the statement was rolled back |
 //! | a lost race for a reservation or an operation, or with a purge (`TR001`) | `Transient`, after the commit was tried again a few times | by then it is seen |
-//! | out of memory, disk full, too many connections (class 53) | `Transient` | it may pass; the statement was rolled back |
+//! | out of memory, disk full, too many connections (class 53, as an `ERROR` or when connecting) | `Transient` | it may pass; the statement was rolled back |
 //! | a read-only server (`25006`) | `Transient` | it may be a failover |
 //! | a prepared statement is gone (`26000`) or has other columns now (`0A000` of a cached plan), a transaction that somebody left open has failed (`25P02`) | `Transient`, and the connection is thrown away | nothing was run, and another connection is as new |
 //! | a violated constraint (class 23), a row count that differs (`TR002`) | `Permanent` | an invariant is broken: an alarm |
-//! | login failed (class 28), no such database (`3D000`), missing permission (`42501`), missing tables (class 42), another isolation level (`TR003`) | `Permanent` | someone has to repair something |
+//! | login failed (class 28), no such database (`3D000`), missing permission (`42501`), missing tables (class 42), as an `ERROR` or when connecting; another isolation level (`TR003`) | `Permanent` | someone has to repair something |
 //! | TLS is refused, or the certificate is not trusted | `Permanent` | the same |
 //! | any other error (`ERROR`) | `Permanent` | the statement was rolled back, and the same would happen again |
 //! | the connection cannot be made, is lost before a call has sent anything, or during a read | `Transient` | nothing was changed |
-//! | the server shuts down (`FATAL`), the connection is lost, or no answer comes in time, once a write was sent | `Unknown` | it may have been committed |
+//! | anything that is fatal, the connection is lost, or no answer comes in time, once a write was sent | `Unknown` | it may have been committed |
 //! | trouble with a connection behind the one who answers (class 08), an operator's doing (class 57), or that it is not known (`40003`), once a write was sent | `Unknown` | the same: a pooler or a proxy may say so |
 //! | nothing: no connection of the pool was free in time | `Transient` | the call was not begun |
 
@@ -212,7 +212,7 @@ fn class(error: &DbError) -> &str {
     error.code().code().get(..2).unwrap_or_default()
 }
 
-/// Whether a connection is refused in a way that lasts. All errors of that time are fatal.
+/// Whether a connection, or a statement before it is run, is refused in a way that lasts: nothing was sent that could have been done.
 fn is_refusal(error: &DbError) -> bool {
     matches!(class(error), "28" | "3D" | "42")
 }

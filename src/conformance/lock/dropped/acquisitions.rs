@@ -64,6 +64,7 @@ async fn drop_one(
 ) -> Checked {
     let owners = if is_held { vec![take_one(&*bench.there, texts[1], LONG).await?] } else { Vec::new() };
     let keys = keys(texts);
+    let began = bench.runtime.now();
     if let Some(leases) = drops.polled(acquire(&*bench.here, each, &keys, ttl)).await? {
         let granted: Vec<&str> = leases.iter().map(|lease| lease.key().as_str()).collect();
         let expected = match (is_held, each) {
@@ -71,7 +72,12 @@ async fn drop_one(
             (true, true) => vec![texts[0], texts[2]],
             (true, false) => Vec::new(),
         };
-        ensure_eq!(granted, expected, "what is granted, asked for {name}");
+        // A machine that stands still for the whole TTL leaves nothing to be granted.
+        let has_stood_still = bench.runtime.now() >= began + ttl;
+        ensure!(
+            granted == expected || has_stood_still,
+            "what is granted, asked for {name}: {granted:?}, and not {expected:?}"
+        );
         let _ = bench.here.release(leases).await?;
     }
     for lease in &owners {
