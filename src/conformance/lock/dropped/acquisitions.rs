@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::drops::Drops;
 use super::{acquire, all_released, borrowed};
 use crate::conformance::LockCapability;
-use crate::conformance::check::{Checked, Failure, ensure, ensure_eq};
+use crate::conformance::check::{Checked, Failure, ensure};
 use crate::conformance::lock::{LONG, LockBench, SHORT, is_free, keys, take, take_one};
 
 /// What is asked for in one call.
