@@ -24,15 +24,13 @@ impl Blocker {
         let itself = format!(
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'BEGIN%\"{schema}\"%pg_sleep%' AND wait_event = 'PgSleep'"
         );
-        let deadline = Instant::now() + AT_MOST;
-        loop {
-            let pid = server().psql(&itself).expect("an answer");
-            if !pid.is_empty() {
-                return Self { psql, pid };
-            }
+        let (deadline, mut pid) = (Instant::now() + AT_MOST, String::new());
+        while pid.is_empty() {
             assert!(Instant::now() < deadline, "it is not done");
             std::thread::sleep(Duration::from_millis(5));
+            pid = server().psql(&itself).expect("an answer");
         }
+        Self { psql, pid }
     }
 }
 
