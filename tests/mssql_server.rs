@@ -4,6 +4,9 @@
 
 #[path = "../benches/common/mssql_server.rs"]
 mod mssql_server;
+#[path = "common/one_event.rs"]
+#[allow(dead_code, reason = "there is more that others use")]
+mod one_event;
 #[path = "common/runtime.rs"]
 mod runtime;
 
@@ -12,12 +15,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
+use one_event::{event, new_event};
 use runtime::TestRuntime;
 use ticket_reservation::adapters::mssql::tiberius::Client;
 use ticket_reservation::adapters::mssql::{MssqlError, MssqlRepository, MssqlRepositoryBuilder};
-use ticket_reservation::domain::{
-    AreaId, EventId, EventState, Place, Record, RecordKey, Ticket, TicketId, TicketState, Timestamp,
-};
+use ticket_reservation::domain::{AreaId, Place, Record, RecordKey, Ticket, TicketId, TicketState, Timestamp};
 use ticket_reservation::ports::{
     Group, GroupOutcome, LoadRequest, PAGE_MAX, Repository, Runtime, StoreErrorKind, TicketQuery, Write,
 };
@@ -37,20 +39,6 @@ async fn migrated() -> Option<MssqlRepository> {
     let repository = builder()?.acquire_timeout(Duration::from_secs(60)).build().expect("a connection string");
     repository.migrate().await.expect("tables");
     Some(repository)
-}
-
-fn event() -> EventId {
-    EventId::new("gala").unwrap()
-}
-
-fn new_event() -> Group {
-    let record = Record::Event(ticket_reservation::domain::Event {
-        state: EventState::OnSale,
-        window: Default::default(),
-        limit_per_customer: None,
-    });
-    let write = Write { key: RecordKey::Event, version: 0, decided_at: Timestamp::from_micros(1), record };
-    Group { reads: Vec::new(), writes: vec![write], ..Group::default() }
 }
 
 fn tickets(numbers: std::ops::Range<u32>) -> Group {

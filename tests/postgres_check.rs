@@ -5,49 +5,15 @@
 mod postgres_support;
 
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use postgres_support::other_clock::OtherClock;
 use postgres_support::postgres_server::{Durability, PostgresServer};
 use postgres_support::runtime::TestRuntime;
 use postgres_support::{AT_MOST, builder};
 use ticket_reservation::adapters::postgres::{CLOCK_OFFSET_MAX, Finding, PostgresRepository};
-use ticket_reservation::domain::Timestamp;
-use ticket_reservation::ports::{BoxFuture, Clock, Runtime};
 
 const HOUR: Duration = Duration::from_secs(3_600);
-
-/// A host whose time of day is not the server's.
-#[derive(Debug)]
-struct WrongHost {
-    runtime: Arc<TestRuntime>,
-    is_ahead: bool,
-}
-
-impl Clock for WrongHost {
-    fn now(&self) -> Instant {
-        self.runtime.now()
-    }
-
-    fn unix_time(&self) -> Timestamp {
-        let now = self.runtime.unix_time();
-        if self.is_ahead { now.after(HOUR) } else { now.before(HOUR) }
-    }
-}
-
-impl Runtime for WrongHost {
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.runtime.sleep(duration)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.runtime.spawn(task);
-    }
-
-    fn random(&self) -> u64 {
-        self.runtime.random()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_far_from_the_hosts_is_found_ahead_and_behind() {
@@ -57,8 +23,9 @@ async fn a_clock_that_is_far_from_the_hosts_is_found_ahead_and_behind() {
     let right = builder("right clock").build().expect("an address");
     right.migrate().await.expect("tables");
     assert_eq!(offset(right.check().await.expect("an answer")), None);
-    for is_ahead in [true, false] {
-        let host = Arc::new(WrongHost { runtime: TestRuntime::current(), is_ahead });
+    let hour = HOUR.as_micros() as i64;
+    for of_day in [hour, -hour] {
+        let host = OtherClock::with_time_of_day(of_day);
         let repository = PostgresRepository::builder(postgres_support::server().url(), host);
         let repository = repository.schema("right clock").plain_on_loopback().build().expect("an address");
         let by = offset(repository.check().await.expect("an answer")).expect("it is found");

@@ -9,9 +9,10 @@ mod postgres_support;
 mod times;
 
 use postgres_support::blocker::Blocker;
+use postgres_support::chain::chain;
 use postgres_support::failing::{self, MOMENTS, Moment};
 use postgres_support::groups::{event, load_event, new_event};
-use postgres_support::{chain, migrated, server};
+use postgres_support::{migrated, server};
 use ticket_reservation::adapters::postgres::PostgresRepository;
 use ticket_reservation::domain::{
     AreaId, EventId, Fingerprint, OperationId, OperationRecord, Place, Record, RecordKey, Recorded, Ticket, TicketId,

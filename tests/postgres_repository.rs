@@ -14,10 +14,11 @@ use authority::Authority;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use postgres_support::blocker::{Blocker, is_waited_for};
+use postgres_support::chain::chain;
 use postgres_support::groups::{another_commit, event, load_event, new_event};
 use postgres_support::postgres_server::{Durability, PostgresServer};
 use postgres_support::runtime::TestRuntime;
-use postgres_support::{AT_MOST, builder, chain, migrated, server};
+use postgres_support::{AT_MOST, builder, migrated, server};
 use ticket_reservation::adapters::postgres::{
     Finding, PostgresError, PostgresRepository, PostgresRepositoryBuilder, bb8,
 };

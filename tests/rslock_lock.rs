@@ -2,23 +2,25 @@
 //! when servers go away.
 #![cfg(feature = "rslock")]
 
+#[path = "common/chain.rs"]
+mod chain;
 #[path = "../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
 #[path = "common/runtime.rs"]
 mod runtime;
 
-use std::error::Error;
 use std::io::Read;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chain::chain;
 use futures_util::FutureExt;
 use redis_servers::{RedisServer, RedisServers};
 use runtime::TestRuntime;
 use ticket_reservation::adapters::rslock::{RslockLock, rslock};
 use ticket_reservation::locking::LockQueue;
-use ticket_reservation::ports::{Attempt, Clock, Extended, Lease, Lock, LockError, LockKey, Released};
+use ticket_reservation::ports::{Attempt, Clock, Extended, Lease, Lock, LockKey, Released};
 
 /// Long enough that it does not end during a test, and short enough to wait for.
 const LONG: Duration = Duration::from_secs(60);
@@ -75,16 +77,6 @@ async fn eventually(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not within half a minute: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-fn chain(error: &LockError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// A client of another kind, which knows the wire format and nothing else.

@@ -2,9 +2,11 @@
 #![allow(dead_code)]
 
 pub(crate) mod audit;
+pub(crate) mod chain;
 pub(crate) mod crowd;
 pub(crate) mod doubles;
 pub(crate) mod far_lock;
+pub(crate) mod other_clock;
 pub(crate) mod rules;
 pub(crate) mod runtime;
 #[cfg(feature = "redlock")]

@@ -6,10 +6,9 @@ use ticket_reservation::adapters::mssql::{MssqlError, MssqlRepository};
 use ticket_reservation::ports::StoreErrorKind::{Permanent, Transient};
 
 use super::answers::{commit_answer, error, settings_answer, small_load_answer};
+use super::chain::chain;
 use super::scripted_tds::{Answer, Gate, LoginAnswer, Message, Table, TdsServer, Type, Wait};
-use super::stage::{
-    PASSWORD, VERY_LONG, builder, calls, chain, commit, commits, kind_of, load, number_of, server, soon,
-};
+use super::stage::{PASSWORD, VERY_LONG, builder, calls, commit, commits, kind_of, load, number_of, server, soon};
 
 /// One that waits for a connection longer than any test.
 async fn waits_for_ever() -> (TdsServer, MssqlRepository) {

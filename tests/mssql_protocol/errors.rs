@@ -171,8 +171,8 @@ async fn an_error_keeps_what_the_server_has_said() {
     let (server, repository) = stage().await;
     server.answers([Answer::error(Message::new(547, "Not more than there is."))]);
     let failed = commit(&repository).await.expect_err("an error");
-    assert!(super::stage::chain(&failed).contains("Not more than there is."), "{}", super::stage::chain(&failed));
+    assert!(super::chain::chain(&failed).contains("Not more than there is."), "{}", super::chain::chain(&failed));
     server.answers([Answer::error(Message::new(208, "Nowhere to be seen."))]);
     let failed = load(&repository).await.expect_err("an error");
-    assert!(super::stage::chain(&failed).contains("Nowhere to be seen."), "{}", super::stage::chain(&failed));
+    assert!(super::chain::chain(&failed).contains("Nowhere to be seen."), "{}", super::chain::chain(&failed));
 }

@@ -4,6 +4,8 @@
 mod answers;
 #[path = "../common/authority.rs"]
 mod authority;
+#[path = "../common/chain.rs"]
+mod chain;
 mod check;
 mod conflicts;
 mod connecting;

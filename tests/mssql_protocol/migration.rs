@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ticket_reservation::adapters::mssql::{MssqlError, MssqlRepository};
 
 use super::answers::{commit_answer, end, settings_answer};
+use super::chain::chain;
 use super::scripted_tds::{Answer, Call, Message, Request, Table, TdsServer, Type};
-use super::stage::{builder, calls, chain, commits, is_settings, number_of, repository, soon, stage};
+use super::stage::{builder, calls, commits, is_settings, number_of, repository, soon, stage};
 
 /// Whether somebody has made the tables, of this version.
 #[derive(Clone, Default)]

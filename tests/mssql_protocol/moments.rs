@@ -5,8 +5,9 @@ use ticket_reservation::ports::StoreErrorKind::{Permanent, Transient};
 use ticket_reservation::ports::{Repository, StoreError};
 
 use super::answers::{POOL, begin, end, load_answer, load_end, pool_row, small_load_answer, table, torn_answer};
+use super::chain::chain;
 use super::scripted_tds::{Answer, Request, TdsServer, Value};
-use super::stage::{calls, chain, event, kind_of, load, pool_id, soon, stage};
+use super::stage::{calls, event, kind_of, load, pool_id, soon, stage};
 
 fn pools(held: i64) -> super::scripted_tds::Table {
     table("pool", POOL, [pool_row("floor", [100, held, 0])])

@@ -6,11 +6,11 @@ use super::answers::{
     ALLOWANCE, Columns, EVENT, LAPSED, LINE, OPERATION, POOL, RESERVATION, TICKET, changed, event_row, load_answer,
     pool_row, table,
 };
+use super::chain::chain;
 use super::rows::{
     allowance_row, lapsed_row, line_row, loaded, null, number, of, operation_row, reservation_row, ticket_row, uuid_of,
 };
 use super::scripted_tds::{Table, Type, Value};
-use super::stage::chain;
 
 async fn assert_refused(what: &str, tables: impl IntoIterator<Item = Table>) {
     let failed = loaded(&of(Vec::new()), load_answer(tables)).await.expect_err(what);

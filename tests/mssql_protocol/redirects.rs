@@ -9,8 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::answers::commit_answer;
+use super::chain::chain;
 use super::runtime::TestRuntime;
-use super::stage::{VERY_LONG, chain, commit, commits, server};
+use super::stage::{VERY_LONG, commit, commits, server};
 
 /// Answers every login with another address. It serves until the test's runtime ends.
 struct Gateway {

@@ -8,10 +8,11 @@ use ticket_reservation::ports::StoreErrorKind::{Transient, Unknown};
 use ticket_reservation::ports::{GroupOutcome, Repository};
 
 use super::answers::{begin, commit_answer, end, error, late_commit_answer, small_load_answer, stale};
+use super::chain::chain;
 use super::scripted_tds::{Answer, Gate, TdsServer, Wait};
 use super::stage::{
-    VERY_LONG, builder, calls, chain, commit, commits, event, group, is_settings, kind_of, load, load_request, server,
-    soon, stage,
+    VERY_LONG, builder, calls, commit, commits, event, group, is_settings, kind_of, load, load_request, server, soon,
+    stage,
 };
 
 /// Of a patient repository, which ends no call by itself.

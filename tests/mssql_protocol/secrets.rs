@@ -5,10 +5,11 @@ use std::fmt::Debug;
 use ticket_reservation::adapters::mssql::{MssqlRepository, MssqlRepositoryBuilder};
 
 use super::answers::error;
+use super::chain::chain;
 use super::runtime::TestRuntime;
 use super::scripted_tds::{Encryption, LoginAnswer, Message, TdsServer};
 use super::stage::{
-    PASSWORD, builder, chain, commit, connection_string, default_builder, load, repository, server, server_with, soon,
+    PASSWORD, builder, commit, connection_string, default_builder, load, repository, server, server_with, soon,
 };
 use super::wrong_strings::WRONG;
 

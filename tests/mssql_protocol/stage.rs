@@ -1,6 +1,5 @@
 //! A repository, its scripted server, and what the tests ask it to do.
 
-use std::error::Error;
 use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
@@ -141,17 +140,6 @@ pub(crate) async fn load_that_gets(
 ) -> Result<Snapshot, StoreError> {
     server.answers([answer]);
     load(repository).await
-}
-
-/// An error with all that caused it.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// The number that SQL Server has given.

@@ -5,11 +5,10 @@ use ticket_reservation::ports::StoreErrorKind::Permanent;
 
 use super::answers::commit_answer;
 use super::authority::Authority;
+use super::chain::chain;
 use super::runtime::TestRuntime;
 use super::scripted_tds::{Encryption, TdsServer, Tls};
-use super::stage::{
-    VERY_LONG, chain, commit, commits, connection_string, default_builder, load, server, server_with, soon,
-};
+use super::stage::{VERY_LONG, commit, commits, connection_string, default_builder, load, server, server_with, soon};
 
 /// A server that an authority vouches for, under this name.
 async fn server_called(name: &str, authority: &Authority) -> TdsServer {

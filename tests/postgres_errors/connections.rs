@@ -7,10 +7,11 @@ use ticket_reservation::domain::{RecordKey, Timestamp};
 use ticket_reservation::ports::{BoxFuture, Clock, GroupOutcome, Repository, Runtime, StoreErrorKind};
 use tokio::sync::Semaphore;
 
+use crate::postgres_support::chain::chain;
 use crate::postgres_support::failing::{self, Moment};
 use crate::postgres_support::groups::{another_commit, event, load_event, new_event};
 use crate::postgres_support::runtime::TestRuntime;
-use crate::postgres_support::{AT_MOST, chain, server};
+use crate::postgres_support::{AT_MOST, server};
 use crate::{commit, kind_of, load};
 
 type Connections = bb8::Pool<ConnectionManager>;

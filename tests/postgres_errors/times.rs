@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use ticket_reservation::adapters::postgres::PostgresRepositoryBuilder;
 use ticket_reservation::ports::{GroupOutcome, StoreErrorKind};
 
+use crate::postgres_support::chain::chain;
 use crate::postgres_support::failing::{self, Moment};
-use crate::postgres_support::{AT_MOST, builder, chain};
+use crate::postgres_support::{AT_MOST, builder};
 use crate::{commit, load};
 
 /// A schema in which commits wait before they end. The server's own timeout is not about that: its statement is over.

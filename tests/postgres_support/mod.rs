@@ -3,14 +3,18 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 pub(crate) mod blocker;
+#[path = "../common/chain.rs"]
+pub(crate) mod chain;
 pub(crate) mod failing;
+#[path = "../common/one_event.rs"]
 pub(crate) mod groups;
+#[path = "../common/other_clock.rs"]
+pub(crate) mod other_clock;
 #[path = "../../examples/flash_sale/postgres_server/mod.rs"]
 pub(crate) mod postgres_server;
 #[path = "../common/runtime.rs"]
 pub(crate) mod runtime;
 
-use std::error::Error;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -41,15 +45,4 @@ pub(crate) async fn migrated(schema: &str) -> PostgresRepository {
     let repository = builder(schema).build().expect("an address");
     repository.migrate().await.expect("tables");
     repository
-}
-
-/// An error with all that caused it.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

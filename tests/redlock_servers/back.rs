@@ -1,61 +1,20 @@
 //! A majority of the servers goes down and comes back, under a booking service and under a queue.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ticket_reservation::adapters::memory::MemoryRepository;
 use ticket_reservation::booking::{BookingError, BookingService, Contention, LockOutage, LockPolicy, LockScope};
-use ticket_reservation::domain::{CustomerId, Hold, Rejection, Timestamp};
+use ticket_reservation::domain::{CustomerId, Hold, Rejection};
 use ticket_reservation::locking::{AcquireError, LockQueue, Returned};
-use ticket_reservation::ports::{BoxFuture, Clock, Runtime};
 
 use super::booking::hall;
 use super::common::audit::audit;
+use super::common::other_clock::OtherClock;
 use super::common::world::{event, lines};
 use super::*;
 
 /// Longer than a service leaves a lock alone that has failed, however often.
 const RESTED: Duration = Duration::from_secs(61);
-
-/// A runtime whose clock can be set forward while nothing is under way.
-#[derive(Debug)]
-struct Ahead {
-    runtime: Arc<TestRuntime>,
-    by_ms: AtomicU64,
-}
-
-impl Ahead {
-    fn current() -> Arc<Self> {
-        Arc::new(Self { runtime: TestRuntime::current(), by_ms: AtomicU64::new(0) })
-    }
-
-    fn advance(&self, by: Duration) {
-        self.by_ms.fetch_add(u64::try_from(by.as_millis()).expect("not for ages"), Ordering::SeqCst);
-    }
-}
-
-impl Clock for Ahead {
-    fn now(&self) -> Instant {
-        self.runtime.now() + Duration::from_millis(self.by_ms.load(Ordering::SeqCst))
-    }
-
-    fn unix_time(&self) -> Timestamp {
-        self.runtime.unix_time()
-    }
-}
-
-impl Runtime for Ahead {
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.runtime.sleep(duration)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.runtime.spawn(task);
-    }
-
-    fn random(&self) -> u64 {
-        self.runtime.random()
-    }
-}
 
 /// Counts what a service says about its lock.
 #[derive(Debug, Default)]
@@ -100,7 +59,7 @@ fn locks_taken(server: &RedisServer) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn booking_goes_on_while_two_of_three_servers_are_down_and_locks_again_when_they_are_back() {
     let (servers, store, seen, runtime) =
-        (servers(), MemoryRepository::new(), Arc::new(Seen::default()), Ahead::current());
+        (servers(), MemoryRepository::new(), Arc::new(Seen::default()), OtherClock::current());
     hall(&store).await;
     let lock = Redlock::builder(runtime.clone()).nodes(servers.urls());
     let lock = lock.node_timeout(NO_TIMEOUT).connect_timeout(NO_TIMEOUT).build().expect("a lock");

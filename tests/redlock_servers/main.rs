@@ -25,11 +25,11 @@ mod secrets;
 mod stopped;
 mod tls;
 
-use std::error::Error;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::chain::chain;
 use common::runtime::TestRuntime;
 use redis_servers::{RedisServer, RedisServers};
 use ticket_reservation::adapters::redlock::{Acquisition, NodeReport, Redlock, RedlockBuilder, RedlockError, Vote};
@@ -145,17 +145,6 @@ async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 fn send(server: &RedisServer, line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     server.command(&words).unwrap_or_else(|error| panic!("{line}: {error}"))
-}
-
-/// An error with all that caused it, as a host would log it.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Notes what is said about nodes and locks, as lines of text.

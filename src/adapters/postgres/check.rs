@@ -54,13 +54,14 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Settings, replication and the clock. A user who may not see what the standbys do sees how many there are. Backups that are being made, and who follows
-/// the rows and not the disk, take over from nobody.
+/// Settings, replication and the clock. A user who may not see what the standbys do sees how many there are. Backups that are
+/// being made, and who follows the rows and not the disk, take over from nobody.
 const STATE: &str =
     "SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
     pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean,
     (SELECT count(*) FROM pg_stat_replication AS r WHERE r.state IS DISTINCT FROM 'backup' AND NOT EXISTS (
-        SELECT 1 FROM pg_replication_slots AS s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')), current_setting('synchronous_standby_names'),
+        SELECT 1 FROM pg_replication_slots AS s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')),
+    current_setting('synchronous_standby_names'),
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// What this user may not do, or is not there, of what the statements and functions need.

@@ -45,7 +45,8 @@
 //! change feed's positions are given under the same lock, so that who reads it up to one misses nothing before.
 //!
 //! The store's clock is the database server's. A call waits for a connection and then for its answer, each for the time of
-//! its option, and half a second more; a commit that loses the race for a new record does so again, and is tried six times at most. A connection whose call was dropped, or failed half-way, is not used again.
+//! its option, and half a second more; a commit that loses the race for a new record does so again, and is tried six times at
+//! most. A connection whose call was dropped, or failed half-way, is not used again.
 //!
 //! # What it does not guarantee
 //!
