@@ -135,6 +135,7 @@ mod bench;
 mod block_on;
 mod capability;
 mod check;
+mod clocks;
 mod common;
 mod contest;
 mod fixtures;

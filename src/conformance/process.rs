@@ -11,7 +11,7 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 
 use super::check::{Checked, Failure};
-use super::worker::{END, GO, READY, WORKER_JOB, WORKER_SUITE};
+use super::worker::{END, FAILED, GO, READY, WORKER_JOB, WORKER_SUITE};
 use crate::ports::Runtime;
 
 /// How often an ended process is asked for its status, and for how long at most.
@@ -53,7 +53,7 @@ impl Children {
         running.children.push(Arc::clone(&child));
         drop(running);
         let (sender, lines) = mpsc::unbounded();
-        let process = Process { child, orders, lines, said: Vec::new() };
+        let process = Process { child, orders, lines, said: Vec::new(), ended: false, failure: None };
         let Some(out) = out else { return Err(Failure::new("the process has no standard output")) };
         let arrivals = Arc::clone(&self.arrivals);
         // Reading blocks, so it has a thread of its own. It ends with the process.
@@ -87,6 +87,10 @@ pub(super) struct Process {
     /// What it says, with the position among all lines of all processes of the case.
     lines: mpsc::UnboundedReceiver<(u64, String)>,
     said: Vec<u64>,
+    /// Whether it has said that it did all of its job.
+    ended: bool,
+    /// Why it could not, if it has said so.
+    failure: Option<String>,
 }
 
 impl Process {
@@ -94,6 +98,10 @@ impl Process {
     pub(super) async fn line(&mut self) -> Option<String> {
         let (arrival, text) = self.lines.next().await?;
         self.said.push(arrival);
+        self.ended |= text == END;
+        if let Some(failure) = text.strip_prefix(FAILED) {
+            self.failure = Some(failure.trim().to_owned());
+        }
         Some(text)
     }
 
@@ -105,7 +113,8 @@ impl Process {
                 return Ok(());
             }
         }
-        Err(Failure::new("the process has ended before it was ready; what it says is on the standard error"))
+        let why = self.failure.as_deref().unwrap_or("it has not said why");
+        Err(Failure::new(format!("the process has ended before it was ready: {why}")))
     }
 
     fn tell(&mut self, order: &str) -> Checked {
@@ -119,8 +128,26 @@ impl Process {
         kill(&self.child);
     }
 
-    /// How it ended, once it says nothing more.
-    pub(super) async fn status(&mut self, runtime: &dyn Runtime) -> Result<ExitStatus, Failure> {
+    /// Fails unless it did all of its job. Called when it says nothing more.
+    pub(super) async fn has_done_its_job(&mut self, runtime: &dyn Runtime) -> Checked {
+        let status = self.status(runtime).await?;
+        if self.ended && status.success() {
+            return Ok(());
+        }
+        let why = self.failure.as_deref().unwrap_or("it has not said why");
+        Err(Failure::new(format!("ended with {status}: {why}")))
+    }
+
+    /// Fails unless it was killed in the middle of its job. Called when it says nothing more.
+    pub(super) async fn has_been_killed(&mut self, runtime: &dyn Runtime) -> Checked {
+        let status = self.status(runtime).await?;
+        if !self.ended && !status.success() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("the process ended with {status} before it was killed")))
+    }
+
+    async fn status(&mut self, runtime: &dyn Runtime) -> Result<ExitStatus, Failure> {
         for _ in 0..WAIT_POLLS_MAX {
             if let Some(status) = locked(&self.child).try_wait()? {
                 return Ok(status);
@@ -159,11 +186,6 @@ pub(super) async fn are_ready(processes: &mut [Process]) -> Checked {
 /// Tells them all to go.
 pub(super) fn begin(processes: &mut [Process]) -> Checked {
     processes.iter_mut().try_for_each(|process| process.tell(GO))
-}
-
-/// Whether a line says that its process did all of its job.
-pub(super) fn is_end(line: &str) -> bool {
-    line == END
 }
 
 /// How many processes worked while another one did, too.

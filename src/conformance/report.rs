@@ -58,18 +58,26 @@ impl CaseReport {
     }
 }
 
+impl CaseReport {
+    /// Why it did not pass, and its notes.
+    pub(super) fn why(&self) -> String {
+        let why = match &self.verdict {
+            Verdict::Passed => None,
+            Verdict::Failed { message } => Some(message),
+            Verdict::Skipped { reason } => Some(reason),
+        };
+        why.into_iter().chain(&self.notes).map(|text| format!(" - {text}")).collect()
+    }
+}
+
 impl fmt::Display for CaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (word, why) = match &self.verdict {
-            Verdict::Passed => ("passed", None),
-            Verdict::Failed { message } => ("FAILED", Some(message)),
-            Verdict::Skipped { reason } => ("skipped", Some(reason)),
+        let word = match self.verdict {
+            Verdict::Passed => "passed",
+            Verdict::Failed { .. } => "FAILED",
+            Verdict::Skipped { .. } => "skipped",
         };
-        write!(f, "{word:7} {} ({} ms)", self.name, self.took.as_millis())?;
-        for text in why.into_iter().chain(&self.notes) {
-            write!(f, " - {text}")?;
-        }
-        Ok(())
+        write!(f, "{word:7} {} ({} ms){}", self.name, self.took.as_millis(), self.why())
     }
 }
 

@@ -12,7 +12,7 @@ use super::lock::{lock_cases, lock_with};
 use super::report::Report;
 use super::repository::{repository_cases, repository_with};
 use super::settings::Settings;
-use super::worker::{WORKER_ADDRESS, WORKER_SUITE, WorkerError, is_worker, lock_worker, worker};
+use super::worker::{WORKER_ADDRESS, WORKER_SUITE, WorkerError, is_worker, lock_worker, tell, worker};
 
 /// The `main` of a test program without libtest's (`harness = false`), because the program is also the worker process of
 /// its suites. It understands what `cargo test` and `cargo nextest` pass: `--list`, `--exact`, `--ignored`, `--skip`,
@@ -154,7 +154,7 @@ impl Runner {
             ran += report.cases().len();
             skipped.extend(report.skipped().map(|case| format!("{}::{}", suite.name, case.name())));
             let forbidden = report.skipped().filter(|case| !suite.may_skip(case.name()));
-            failed.extend(report.failed().map(|case| format!("FAILED {}::{}", suite.name, case.name())));
+            failed.extend(report.failed().map(|case| format!("FAILED {}::{}{}", suite.name, case.name(), case.why())));
             failed.extend(forbidden.map(|case| format!("FAILED {}::{} (skipped)", suite.name, case.name())));
             if report.failed().next().is_some() {
                 failed.push(format!("the seed of {} was {}", suite.name, report.seed()));
@@ -186,7 +186,7 @@ impl Runner {
                 block_on_task(&*harness.runtime(), async move {
                     match harness.join(&address).await {
                         Ok(repository) => worker(repository, runtime).await,
-                        Err(error) => Err(Failure::of_harness("joining the store", &error).into()),
+                        Err(error) => tell(Err(Failure::of_harness("joining the store", &error))),
                     }
                 })
             }
@@ -195,7 +195,7 @@ impl Runner {
                 block_on_task(&*harness.runtime(), async move {
                     match harness.join(&address).await {
                         Ok(lock) => lock_worker(lock, runtime).await,
-                        Err(error) => Err(Failure::of_harness("joining the locks", &error).into()),
+                        Err(error) => tell(Err(Failure::of_harness("joining the locks", &error))),
                     }
                 })
             }

@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 
 use super::alarm::Alarm;
 use super::check::{Checked, Failure};
+use super::clocks::Clocks;
 use super::common::Common;
 use super::report::{CaseReport, Report, Verdict};
 use super::settings::Settings;
@@ -51,7 +52,7 @@ pub(super) async fn run<B: Bench>(
     let mut report = Report::new(seed);
     let mut blocked_by = None;
     for case in cases.iter().filter(|case| settings.wants(case.name)) {
-        let started = runtime.now();
+        let (started, clocks) = (runtime.now(), Clocks::read(&**runtime));
         let common = Common::new(runtime, seed, settings.suite_name());
         let verdict = match blocked_by {
             Some(blocking) => Verdict::Failed { message: format!("not run: {blocking} still blocks the runtime") },
@@ -65,6 +66,9 @@ pub(super) async fn run<B: Bench>(
             },
         };
         let took = runtime.now().saturating_duration_since(started);
+        if let Some(set) = Clocks::read(&**runtime).set_since(clocks) {
+            common.note(set);
+        }
         let case = CaseReport::new(case.name, verdict, common.notes(), took);
         settings.tell(&case);
         report.push(case);

@@ -26,6 +26,9 @@ pub(super) const READY: &str = "ready";
 pub(super) const GO: &str = "go";
 pub(super) const END: &str = "end";
 
+/// What a worker says last that could not do its job, before the reason.
+pub(super) const FAILED: &str = "failed";
+
 /// What a worker says of how often its requests met those of others.
 pub(super) const CONFLICTS: &str = "conflicts";
 
@@ -96,7 +99,7 @@ pub fn this_program(address: impl AsRef<OsStr>) -> Command {
 #[doc = doc_end!()]
 /// ```
 pub async fn worker(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) -> Result<(), WorkerError> {
-    Ok(fight(repository, runtime).await?)
+    tell(fight(repository, runtime).await)
 }
 
 /// What a worker process of the lock suite does: it takes the locks that it has opened in turn with others, and prints
@@ -122,7 +125,19 @@ pub async fn worker(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) 
 #[doc = doc_end!()]
 /// ```
 pub async fn lock_worker(lock: Arc<dyn Lock>, runtime: Arc<dyn Runtime>) -> Result<(), WorkerError> {
-    Ok(take_turns(lock, runtime).await?)
+    tell(take_turns(lock, runtime).await)
+}
+
+/// Says what has failed, so that the case that started this process can name it.
+pub(super) fn tell(done: Result<(), Failure>) -> Result<(), WorkerError> {
+    done.map_err(|failure| {
+        let error = WorkerError::from(failure);
+        if is_worker() {
+            // Who does not listen any more has failed already.
+            let _ = say(&format!("{FAILED} {}", error.0.replace('\n', " ")));
+        }
+        error
+    })
 }
 
 async fn fight(repository: Arc<dyn Repository>, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {

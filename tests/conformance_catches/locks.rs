@@ -382,3 +382,12 @@ async fn mutual_exclusion_cannot_be_declared_away() {
         assert!(failed.contains(&case), "{case} did not fail: {report}");
     }
 }
+
+/// What is wrong in another process stands in the report, not only among what that process prints.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_in_another_process_is_named_in_the_report() {
+    let settings = Settings::new().only(|name| name == "processes::of_many_processes_one_at_a_time_gets_in");
+    let report = conformance::lock_with(Harness::new(Fault::GrantsAll), &settings).await;
+    let failure = report.failed().next().expect("a lock that grants everything fails").to_string();
+    assert!(failure.contains("two processes hold the same lock"), "{failure}");
+}
