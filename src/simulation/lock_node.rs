@@ -1,4 +1,4 @@
-//! A Redis server on a machine of its own, as the quorum engine sees it: keys with an end, and connections.
+//! A Redis server on a machine of its own, as the quorum engine sees it: what can happen to it, and its connections.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -11,8 +11,9 @@ use futures_channel::oneshot;
 use super::clock::MachineClock;
 use super::executor::{Executor, ProcessId, locked};
 use super::fault::{Fault, Trouble};
+use super::lock_keys::{Kept, Keys, Moment};
 use crate::adapters::redlock::{Answer, Ask, Connected, Finding, Life, Link, Server, ServerError};
-use crate::ports::{BoxFuture, LockToken};
+use crate::ports::BoxFuture;
 
 /// How long a process waits before it takes a connection that says nothing for one that has ended.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ struct Inner {
 }
 
 struct State {
-    keys: BTreeMap<Arc<str>, Entry>,
+    keys: Keys,
     life: u64,
     started: Duration,
     /// Its time of day when everything began, and by how much that has jumped ahead since.
@@ -51,7 +52,7 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            keys: BTreeMap::new(),
+            keys: Keys::default(),
             life: 0,
             started: Duration::ZERO,
             ahead: TIME_OF_DAY,
@@ -61,31 +62,6 @@ impl Default for State {
             connections: BTreeMap::new(),
             last_connection: 0,
         }
-    }
-}
-
-/// Who has a key.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    token: LockToken,
-    /// When it ends by the node's clock.
-    end: Duration,
-    /// Since when it is this one's, by the clock of everything.
-    since: Duration,
-}
-
-/// A key that a node has, as whoever looks at all nodes sees it.
-#[derive(Clone)]
-pub(super) struct Kept {
-    pub(super) key: Arc<str>,
-    pub(super) token: LockToken,
-    pub(super) since: Duration,
-    pub(super) left: Duration,
-}
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} since {:?} for {:?}", self.key, self.since, self.left)
     }
 }
 
@@ -159,20 +135,14 @@ impl LockNode {
     /// The keys that it has, and how long yet.
     pub(super) fn keys(&self) -> Vec<Kept> {
         let (state, now) = (locked(&self.0.state), self.0.clock.elapsed());
-        let now = now + state.ahead;
-        let kept = |(key, entry): (&Arc<str>, &Entry)| {
-            let left = entry.end.checked_sub(now).filter(|left| !left.is_zero())?;
-            Some(Kept { key: Arc::clone(key), token: entry.token, since: entry.since, left })
-        };
-        state.keys.iter().filter_map(kept).collect()
+        state.keys.at(now + state.ahead)
     }
 
     /// Does what it is asked, as one script does.
     fn answers(&self, asks: &[Ask]) -> Vec<Answer> {
         let mut state = locked(&self.0.state);
         let now = Moment { there: self.0.clock.elapsed() + state.ahead, of_all: self.0.executor.elapsed() };
-        state.keys.retain(|_, entry| entry.end > now.there);
-        asks.iter().map(|ask| state.answer(ask, now)).collect()
+        state.keys.answers(asks, now)
     }
 
     /// A new connection, if whoever asks for one can be heard and answered.
@@ -216,80 +186,6 @@ impl LockNode {
             takes += trouble.with_dice(|dice| dice.millis(10, 3_000));
         }
         Some(takes)
-    }
-}
-
-/// By the node's clock, and by the clock of everything.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    there: Duration,
-    of_all: Duration,
-}
-
-impl State {
-    fn answer(&mut self, ask: &Ask, now: Moment) -> Answer {
-        #[cfg(planted_bugs)]
-        if let Some(answer) = self.wrong_answer(ask, now) {
-            return answer;
-        }
-        match ask {
-            Ask::Acquire { keys, token, ttl } => self.acquire(keys, token, now, *ttl),
-            Ask::Extend { key, token, ttl } => match self.keys.get_mut(key) {
-                None => Answer::Absent,
-                Some(entry) if entry.token != *token => Answer::NotOwner,
-                Some(entry) => {
-                    entry.end = entry.end.max(now.there + *ttl);
-                    Answer::Done
-                }
-            },
-            Ask::Release { key, token } => match self.keys.get(key) {
-                None => Answer::Absent,
-                Some(entry) if entry.token != *token => Answer::NotOwner,
-                Some(_) => {
-                    self.keys.remove(key);
-                    Answer::Done
-                }
-            },
-        }
-    }
-
-    #[cfg(planted_bugs)]
-    fn wrong_answer(&mut self, ask: &Ask, now: Moment) -> Option<Answer> {
-        use crate::planted::{Bug, is};
-        match ask {
-            Ask::Acquire { keys, token, ttl } if is(Bug::AcquireOverwrites) || is(Bug::NoTtl) => {
-                let is_free = |key: &Arc<str>| self.keys.get(key).is_none_or(|entry| entry.token == *token);
-                if is(Bug::NoTtl) && !keys.iter().all(is_free) {
-                    return Some(Answer::Held(None));
-                }
-                let ttl = if is(Bug::NoTtl) { Duration::from_secs(1_000_000) } else { *ttl };
-                keys.iter().for_each(|key| self.set(key, token, now, ttl));
-                Some(Answer::Done)
-            }
-            Ask::Extend { key, token, ttl } if is(Bug::ExtendRecreates) => {
-                self.set(key, token, now, *ttl);
-                Some(Answer::Done)
-            }
-            Ask::Release { key, .. } if is(Bug::ReleaseWithoutCompare) => {
-                Some(if self.keys.remove(key).is_some() { Answer::Done } else { Answer::Absent })
-            }
-            _ => None,
-        }
-    }
-
-    fn acquire(&mut self, keys: &[Arc<str>], token: &LockToken, now: Moment, ttl: Duration) -> Answer {
-        let others = keys.iter().filter_map(|key| self.keys.get(key)).filter(|entry| entry.token != *token);
-        if let Some(end) = others.map(|entry| entry.end).max() {
-            return Answer::Held(Some(end - now.there));
-        }
-        keys.iter().for_each(|key| self.set(key, token, now, ttl));
-        Answer::Done
-    }
-
-    fn set(&mut self, key: &Arc<str>, token: &LockToken, now: Moment, ttl: Duration) {
-        let before = self.keys.get(key).filter(|entry| entry.token == *token);
-        let since = before.map_or(now.of_all, |entry| entry.since);
-        self.keys.insert(Arc::clone(key), Entry { token: *token, end: now.there + ttl, since });
     }
 }
 

@@ -35,6 +35,7 @@ mod grants_all;
 mod hall;
 mod history;
 mod invariant;
+mod lock_keys;
 mod lock_node;
 mod lock_world;
 mod nemesis;
@@ -47,8 +48,9 @@ mod report;
 mod settings;
 mod shop;
 mod skew;
-mod store;
+mod store_client;
 mod store_log;
+mod store_server;
 mod trace;
 mod world;
 

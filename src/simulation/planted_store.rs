@@ -1,6 +1,7 @@
 //! The store's share of the planted bugs.
 
-use super::store::{StoreClient, at_once, forget_versions};
+use super::store_client::StoreClient;
+use super::store_server::{at_once, forget_versions};
 use crate::adapters::memory::MemoryRepository;
 use crate::domain::{EventId, Lapsed, LapsedOf, OperationId, Record, RecordKey, Snapshot, Versioned};
 use crate::planted::{Bug, is};

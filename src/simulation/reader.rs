@@ -8,7 +8,7 @@ use super::dice::Dice;
 use super::evidence::{all_pools, all_tickets};
 use super::hall;
 use super::shop::Shop;
-use super::store::StoreClient;
+use super::store_client::StoreClient;
 use crate::booking::SeatMap;
 use crate::ports::ChangesError;
 

@@ -7,7 +7,8 @@ use futures_util::future::join;
 
 use super::dice::Dice;
 use super::shop::Shop;
-use super::store::{StoreClient, at_once};
+use super::store_client::StoreClient;
+use super::store_server::at_once;
 use crate::domain::{AreaId, BlockReason, EventId, Place, Record, RecordKey, Ticket, TicketId, TicketState, Timestamp};
 use crate::ports::{Group, LoadRequest, Repository, Write};
 

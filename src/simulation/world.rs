@@ -25,7 +25,7 @@ use super::reader::Reader;
 use super::settings::{LockKind, Settings};
 use super::shop::{HOLD_MAX, Heard, Shop};
 use super::skew;
-use super::store::StoreClient;
+use super::store_client::StoreClient;
 use super::trace::Trace;
 use crate::domain::{Action, CreateEvent, Hold, Import, Lines, OperationId, ReservationState, TicketState};
 use crate::ports::Clock;

@@ -1,4 +1,5 @@
-use super::tables::{AreaIndex, EventTables, Tables};
+use super::area::AreaIndex;
+use super::tables::{EventTables, Tables};
 use crate::domain::{AreaId, EventId, PoolId, Timestamp};
 use crate::ports::{AreaAvailability, Availability, PoolAvailability};
 

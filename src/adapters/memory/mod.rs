@@ -25,6 +25,7 @@
 //! **What it does not guarantee.** Durability: `Committed` means written to memory, and the process takes it along when
 //! it ends. Sharing between processes: there is none.
 
+mod area;
 mod availability;
 mod load;
 mod lock;

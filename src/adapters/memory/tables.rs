@@ -1,10 +1,11 @@
 //! The tables of the store and their indexes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use super::area::AreaIndex;
 use crate::domain::{
     Allowance, AreaId, CustomerId, Event, EventId, OperationId, OperationRecord, Pool, PoolId, Record, RecordKey,
-    Reservation, ReservationId, ReservationState, Ticket, TicketId, TicketState, Timestamp, Versioned,
+    Reservation, ReservationId, ReservationState, Ticket, TicketId, Timestamp, Versioned,
 };
 use crate::ports::{Change, Group, GroupOutcome, Purged, Sequence, Write};
 
@@ -56,16 +57,6 @@ pub(super) type Holds = BTreeSet<(Timestamp, ReservationId)>;
 pub(super) struct CustomerIndex {
     pub(super) reservations: BTreeSet<ReservationId>,
     pub(super) holds: Holds,
-}
-
-/// The tickets of an area, which of them are, or by themselves become, available, and how many are not.
-#[derive(Default)]
-pub(super) struct AreaIndex {
-    pub(super) tickets: BTreeSet<TicketId>,
-    pub(super) available: HashSet<TicketId>,
-    pub(super) held: BTreeSet<(Timestamp, TicketId)>,
-    pub(super) booked: u64,
-    pub(super) blocked: u64,
 }
 
 impl Tables {
@@ -308,61 +299,5 @@ impl EventTables {
                 self.customers.remove(&reservation.customer);
             }
         }
-    }
-}
-
-impl AreaIndex {
-    fn add(&mut self, id: &TicketId, state: &TicketState) {
-        self.tickets.insert(id.clone());
-        self.list(id, state);
-    }
-
-    fn remove(&mut self, id: &TicketId, state: &TicketState) {
-        self.tickets.remove(id);
-        self.unlist(id, state);
-    }
-
-    fn change(&mut self, id: &TicketId, before: &TicketState, after: &TicketState) {
-        self.unlist(id, before);
-        self.list(id, after);
-    }
-
-    fn list(&mut self, id: &TicketId, state: &TicketState) {
-        match state {
-            TicketState::Available => {
-                self.available.insert(id.clone());
-            }
-            TicketState::Held { until, .. } => {
-                self.held.insert((*until, id.clone()));
-            }
-            TicketState::Booked { .. } => self.booked += 1,
-            TicketState::Blocked { .. } => self.blocked += 1,
-        }
-    }
-
-    fn unlist(&mut self, id: &TicketId, state: &TicketState) {
-        match state {
-            TicketState::Available => {
-                self.available.remove(id);
-            }
-            TicketState::Held { until, .. } => {
-                self.held.remove(&(*until, id.clone()));
-            }
-            TicketState::Booked { .. } => self.booked -= 1,
-            TicketState::Blocked { .. } => self.blocked -= 1,
-        }
-    }
-
-    /// How many of the tickets that are held are available at `now`.
-    pub(super) fn lapsed(&self, now: Timestamp) -> usize {
-        self.held.iter().take_while(|(until, _)| *until <= now).count()
-    }
-
-    /// The tickets that are available at `now`, in the order of their ids.
-    pub(super) fn free(&self, now: Timestamp) -> Vec<TicketId> {
-        let lapsed = self.held.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| id);
-        let mut free: Vec<TicketId> = self.available.iter().chain(lapsed).cloned().collect();
-        free.sort_unstable();
-        free
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine needs from one Redis server. `redis_server.rs` implements it on the redis crate; a test or another client
+//! What the engine needs from one Redis server. The folder `redis` implements it on the redis crate; a test or another client
 //! implements it on something else.
 
 use std::fmt::Debug;

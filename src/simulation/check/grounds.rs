@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Findings;
-use super::windows::{Course, Courses, within};
+use super::courses::{Course, Courses, within};
 use crate::domain::{
     Action, CustomerId, Rejection, Reservation, ReservationId, ReservationState, TicketState, Timestamp,
 };

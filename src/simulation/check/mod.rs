@@ -6,6 +6,7 @@
 
 mod ages;
 mod answers;
+mod courses;
 mod deeds;
 mod feed;
 mod grounds;

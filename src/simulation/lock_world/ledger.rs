@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::digest;
 use super::super::executor::ProcessId;
-use super::super::lock_node::Kept;
+use super::super::lock_keys::Kept;
 use crate::ports::{Lease, LockKey};
 
 /// Within so long what nobody has any more is free on every node, when nothing goes wrong.
