@@ -98,7 +98,7 @@ fn a_driver_is_named_in_its_adapters_folder_alone() {
         ("tokio_postgres::", "src/adapters/postgres"),
         ("rslock::", "src/adapters/rslock"),
         // The engine is generic over its nodes.
-        ("redis::", "src/adapters/redlock/redis"),
+        ("redis::", "src/adapters/redlock/redis_server"),
     ];
     for (path, text) in rust_files("src") {
         for (driver, home) in drivers {

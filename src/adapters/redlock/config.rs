@@ -4,7 +4,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::lock::{Redlock, TTL_MAX};
-use super::redis;
+use super::redis_server;
 use super::server::Server;
 use crate::ports::{NoObserver, Observer, Runtime};
 
@@ -220,7 +220,7 @@ impl RedlockBuilder {
         let mut servers: Vec<Arc<dyn Server>> = Vec::with_capacity(self.given.len());
         for (number, given) in (1..).zip(self.given) {
             let server = match given {
-                Given::Url(url) => redis::server(&url, self.credentials.as_ref(), number)?,
+                Given::Url(url) => redis_server::server(&url, self.credentials.as_ref(), number)?,
                 Given::Server(server) => {
                     server.map_err(|RefusedClient| InvalidConfig::UnverifiedTls { node: number })?
                 }

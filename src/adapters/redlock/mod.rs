@@ -72,7 +72,7 @@ mod config;
 mod engine;
 mod error;
 mod lock;
-mod redis;
+mod redis_server;
 mod server;
 
 pub use check::{Finding, NodeCheck};
@@ -80,5 +80,5 @@ pub use config::{Drift, InvalidConfig, Quarantine, RedlockBuilder};
 pub use error::{NoQuorum, NodeReport, RedlockError, Refusal, RefusalKind, Vote};
 pub use lock::{Acquisition, KEYS_AT_ONCE_MAX, Redlock};
 /// The driver, in the version that this adapter uses: for clients of the host's own.
-pub use redis::redis;
+pub use redis_server::redis;
 pub use server::{Answer, Ask, Connected, Life, Link, Server, ServerError};

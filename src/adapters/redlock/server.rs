@@ -1,4 +1,4 @@
-//! What the engine needs from one Redis server. The folder `redis` implements it on the redis crate; a test or another client
+//! What the engine needs from one Redis server. The folder `redis_server` implements it on the redis crate; a test or another client
 //! implements it on something else.
 
 use std::fmt::Debug;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Evidence;
 use crate::domain::{
-    Action, CustomerId, LatePayment, OperationId, Place, PoolId, Record, RecordKey, Recorded, Reservation, ReservationId,
-    TicketId, TicketState, Timestamp,
+    Action, CustomerId, LatePayment, OperationId, Place, PoolId, Record, RecordKey, Recorded, Reservation,
+    ReservationId, TicketId, TicketState, Timestamp,
 };
 use crate::ports::Change;
 use crate::simulation::store_log::Written;

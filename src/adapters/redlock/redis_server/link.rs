@@ -6,7 +6,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, InfoDict, Value, cmd};
 use ::tokio::task::unconstrained;
 
-use super::commands::{answers, look, lone_set, script, scripts};
+use super::commands::{answers, lone_set, look, script, scripts};
 use super::failure::{failure, word};
 use crate::adapters::redlock::check::Finding;
 use crate::adapters::redlock::error::RefusalKind;
@@ -125,7 +125,10 @@ pub(super) async fn send(connection: &mut MultiplexedConnection, command: &Cmd) 
 }
 
 /// A section of INFO. `None` when the user may not ask for it.
-pub(super) async fn info(connection: &mut MultiplexedConnection, section: &str) -> Result<Option<InfoDict>, ServerError> {
+pub(super) async fn info(
+    connection: &mut MultiplexedConnection,
+    section: &str,
+) -> Result<Option<InfoDict>, ServerError> {
     match send(connection, cmd("INFO").arg(section)).await {
         Ok(value) => Ok(::redis::from_redis_value(value).ok()),
         Err(ServerError::Refused(refusal)) if refusal.kind == RefusalKind::Permission => Ok(None),
