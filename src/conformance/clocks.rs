@@ -24,7 +24,7 @@ impl Clocks {
     pub(super) fn set_since(self, earlier: Self) -> Option<String> {
         let expected = earlier.wall.after(self.monotonic.saturating_duration_since(earlier.monotonic));
         let (forward, back) = (self.wall.since(expected), expected.since(self.wall));
-        let said = |by: Duration, way| format!("meanwhile, the machine's clock was set {way} by {} ms", by.as_millis());
+        let said = |by: Duration, way| format!("the machine's clock was set {way} by {} ms", by.as_millis());
         match (forward > DIFFERENCE_MAX, back > DIFFERENCE_MAX) {
             (true, _) => Some(said(forward, "forward")),
             (_, true) => Some(said(back, "back")),
@@ -46,7 +46,7 @@ mod tests {
             Clocks { wall, monotonic: earlier.monotonic + took }.set_since(earlier)
         };
         assert_eq!((set_to(2), set_to(3), set_to(4)), (None, None, None));
-        assert_eq!(set_to(63).as_deref(), Some("meanwhile, the machine's clock was set forward by 60000 ms"));
-        assert_eq!(set_to(-7).as_deref(), Some("meanwhile, the machine's clock was set back by 10000 ms"));
+        assert_eq!(set_to(63).as_deref(), Some("the machine's clock was set forward by 60000 ms"));
+        assert_eq!(set_to(-7).as_deref(), Some("the machine's clock was set back by 10000 ms"));
     }
 }

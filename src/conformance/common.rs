@@ -19,6 +19,11 @@ impl Common {
         Self { runtime: Arc::clone(runtime), seed, children: Children::new(suite), notes: Arc::default() }
     }
 
+    /// For another attempt at the same case: nothing of the one before goes on.
+    pub(super) fn again(&self) -> Self {
+        Self { children: self.children.again(), ..self.clone() }
+    }
+
     pub(super) fn note(&self, note: impl Into<String>) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note.into());
     }

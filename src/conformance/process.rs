@@ -37,6 +37,11 @@ impl Children {
         Self { suite: suite.map(Arc::from), running: Arc::default(), arrivals: Arc::default() }
     }
 
+    /// None yet, for the same suite.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.suite.as_deref())
+    }
+
     /// Starts a worker with a job.
     pub(super) fn start(&self, mut command: Command, job: &str) -> Result<Process, Failure> {
         command.env(WORKER_JOB, job).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -2,6 +2,7 @@
 //! about that promise fails.
 #![cfg(feature = "conformance")]
 
+mod clock_set;
 mod drawn_early;
 mod dropped_locks;
 mod fault;
@@ -16,5 +17,7 @@ mod single_process;
 mod stores;
 mod suites;
 
+#[path = "../common/other_clock.rs"]
+mod other_clock;
 #[path = "../common/runtime.rs"]
 mod runtime;
