@@ -90,7 +90,7 @@ fn killed_workers_lose_nothing_that_was_acknowledged() {
 #[test]
 fn connections_that_the_server_ends_lose_nothing_that_was_acknowledged() {
     let server = PostgresServer::start(Durability::Durable).expect("a server");
-    let mut sale = start("--processes 4 --buyers 1200 --concurrency 50 --pay-ms 100", &server);
+    let mut sale = start("--processes 4 --buyers 2400 --concurrency 50 --pay-ms 100", &server);
     for bookings in [20, 80, 140] {
         bookings_reach(&server, &mut sale, bookings);
         end_connections(&server, &mut sale);
@@ -107,7 +107,7 @@ fn connections_that_are_cut_again_and_again_lose_nothing_that_was_acknowledged()
     let proxy = tokio.block_on(CuttingProxy::before(SocketAddr::from(([127, 0, 0, 1], server.port()))));
     let host = |port| format!("@127.0.0.1:{port}/");
     let url = server.url().replace(&host(server.port()), &host(proxy.address.port()));
-    let mut sale = start_at(&url, "--processes 4 --buyers 1200 --concurrency 50 --pay-ms 100");
+    let mut sale = start_at(&url, "--processes 4 --buyers 2400 --concurrency 50 --pay-ms 100");
     bookings_reach(&server, &mut sale, 20);
     for number in 0..CUTS {
         // No two are alike, and they come in no order.
@@ -129,7 +129,7 @@ fn connections_that_are_cut_again_and_again_lose_nothing_that_was_acknowledged()
 #[test]
 fn a_server_that_stops_at_once_and_starts_again_has_lost_nothing_that_was_acknowledged() {
     let server = PostgresServer::start(Durability::Durable).expect("a server");
-    let mut sale = start("--processes 4 --buyers 1200 --concurrency 50 --pay-ms 100", &server);
+    let mut sale = start("--processes 4 --buyers 2400 --concurrency 50 --pay-ms 100", &server);
     bookings_reach(&server, &mut sale, 50);
     server.stop_immediately().expect("it stops");
     assert!(!sale.is_over());
