@@ -54,14 +54,16 @@ struct Stopped(Pid);
 impl Stopped {
     fn stop(worker: Pid) -> Self {
         kill_process(worker, Signal::STOP).expect("it is there");
+        let stopped = Self(worker);
         eventually("it stands still", || stat(worker.as_raw_nonzero().get()).is_none_or(|(state, _)| state == 'T'));
-        Self(worker)
+        stopped
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        kill_process(self.0, Signal::CONT).expect("it is there");
+        // It may have been killed with its sale.
+        let _ = kill_process(self.0, Signal::CONT);
     }
 }
 

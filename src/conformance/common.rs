@@ -19,7 +19,7 @@ impl Common {
         Self { runtime: Arc::clone(runtime), seed, children: Children::new(suite), notes: Arc::default() }
     }
 
-    /// For another attempt at the same case: nothing of the one before goes on.
+    /// For another run of the same case, of which no process is there yet. The notes are those of all runs.
     pub(super) fn again(&self) -> Self {
         Self { children: self.children.again(), ..self.clone() }
     }

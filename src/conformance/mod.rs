@@ -123,8 +123,8 @@
 //! service, and to [`decide`](crate::domain::decide()) on a map of records. They are decided at a time of the case's own,
 //! days behind the store's clock, so that deadlines pass at once; what the store lists by its own clock is compared too.
 //!
-//! A case that fails while somebody sets the machine's clock is run again, three times at most, and says so: leases and holds
-//! that are kept by that clock may have ended early.
+//! A case that fails while somebody sets the machine's clock is run again, twice at most, and the last line of the report names
+//! it: leases and holds that are kept by that clock may have ended early.
 //!
 //! Everything random comes from one seed, which the report names when a case fails. [`Settings::seed`] or the environment
 //! variable [`SEED`] sets it.

@@ -37,7 +37,7 @@ impl Children {
         Self { suite: suite.map(Arc::from), running: Arc::default(), arrivals: Arc::default() }
     }
 
-    /// None yet, for the same suite.
+    /// Of the same suite, and none yet.
     pub(super) fn again(&self) -> Self {
         Self::new(self.suite.as_deref())
     }
@@ -118,8 +118,7 @@ impl Process {
                 return Ok(());
             }
         }
-        let why = self.failure.as_deref().unwrap_or("it has not said why");
-        Err(Failure::new(format!("the process has ended before it was ready: {why}")))
+        Err(Failure::new(format!("the process has ended before it was ready: {}", self.why())))
     }
 
     fn tell(&mut self, order: &str) -> Checked {
@@ -139,17 +138,20 @@ impl Process {
         if self.ended && status.success() {
             return Ok(());
         }
-        let why = self.failure.as_deref().unwrap_or("it has not said why");
-        Err(Failure::new(format!("ended with {status}: {why}")))
+        Err(Failure::new(format!("ended with {status}: {}", self.why())))
+    }
+
+    fn why(&self) -> &str {
+        self.failure.as_deref().unwrap_or("if it says why, then on the standard error")
     }
 
     /// Fails unless it was killed in the middle of its job. Called when it says nothing more.
     pub(super) async fn has_been_killed(&mut self, runtime: &dyn Runtime) -> Checked {
         let status = self.status(runtime).await?;
-        if !self.ended && !status.success() {
+        if !self.ended && !status.success() && self.failure.is_none() {
             return Ok(());
         }
-        Err(Failure::new(format!("the process ended with {status} before it was killed")))
+        Err(Failure::new(format!("ended with {status} before it was killed: {}", self.why())))
     }
 
     async fn status(&mut self, runtime: &dyn Runtime) -> Result<ExitStatus, Failure> {

@@ -26,11 +26,12 @@ pub struct CaseReport {
     verdict: Verdict,
     notes: Vec<String>,
     took: Duration,
+    runs: u32,
 }
 
 impl CaseReport {
-    pub(super) fn new(name: &'static str, verdict: Verdict, notes: Vec<String>, took: Duration) -> Self {
-        Self { name, verdict, notes, took }
+    pub(super) fn new(name: &'static str, verdict: Verdict, notes: Vec<String>, took: Duration, runs: u32) -> Self {
+        Self { name, verdict, notes, took, runs }
     }
 
     /// Its name, `theme::sentence`.
@@ -55,6 +56,12 @@ impl CaseReport {
     #[must_use]
     pub fn took(&self) -> Duration {
         self.took
+    }
+
+    /// How often it was run: once, or again because it had failed while somebody set the machine's clock.
+    #[must_use]
+    pub fn runs(&self) -> u32 {
+        self.runs
     }
 }
 
@@ -137,6 +144,11 @@ impl Report {
     /// The cases that were skipped, because the adapter declares that it lacks what they are about.
     pub fn skipped(&self) -> impl Iterator<Item = &CaseReport> {
         self.cases.iter().filter(|case| matches!(case.verdict, Verdict::Skipped { .. }))
+    }
+
+    /// The cases that were run more than once.
+    pub(super) fn run_again(&self) -> impl Iterator<Item = &CaseReport> {
+        self.cases.iter().filter(|case| case.runs > 1)
     }
 
     /// The seed of everything random; [`Settings::seed`](super::Settings::seed) runs the suite with it again.
@@ -230,6 +242,10 @@ impl fmt::Display for Report {
         if failed > 0 {
             write!(f, " (seed {})", self.seed)?;
         }
-        if skipped.is_empty() { Ok(()) } else { write!(f, "; NOT PROVEN: {}", skipped.join(", ")) }
+        if !skipped.is_empty() {
+            write!(f, "; NOT PROVEN: {}", skipped.join(", "))?;
+        }
+        let again: Vec<_> = self.run_again().map(CaseReport::name).collect();
+        if again.is_empty() { Ok(()) } else { write!(f, "; RUN AGAIN: {}", again.join(", ")) }
     }
 }

@@ -9,7 +9,7 @@ use super::block_on::{block_on, block_on_task};
 use super::check::Failure;
 use super::harness::{LockHarness, RepositoryHarness};
 use super::lock::{lock_cases, lock_with};
-use super::report::Report;
+use super::report::{CaseReport, Report};
 use super::repository::{repository_cases, repository_with};
 use super::settings::Settings;
 use super::worker::{WORKER_ADDRESS, WORKER_SUITE, WorkerError, is_worker, lock_worker, tell, worker};
@@ -146,24 +146,30 @@ impl Runner {
     fn test(self) -> ExitCode {
         let started = Instant::now();
         let arguments = Arc::new(self.arguments);
-        let (mut ran, mut skipped, mut failed) = (0, Vec::new(), Vec::new());
+        let (mut ran, mut skipped, mut again, mut failed) = (0, Vec::new(), Vec::new(), Vec::new());
         let mut is_blocked = false;
         for suite in &self.suites {
             let report = suite.run(&arguments);
             is_blocked |= report.is_blocked();
             ran += report.cases().len();
-            skipped.extend(report.skipped().map(|case| format!("{}::{}", suite.name, case.name())));
+            let named = |case: &CaseReport| format!("{}::{}", suite.name, case.name());
+            skipped.extend(report.skipped().map(named));
+            again.extend(report.run_again().map(named));
             let forbidden = report.skipped().filter(|case| !suite.may_skip(case.name()));
-            failed.extend(report.failed().map(|case| format!("FAILED {}::{}{}", suite.name, case.name(), case.why())));
-            failed.extend(forbidden.map(|case| format!("FAILED {}::{} (skipped)", suite.name, case.name())));
+            failed.extend(report.failed().map(|case| format!("FAILED {}{}", named(case), case.why())));
+            failed.extend(forbidden.map(|case| format!("FAILED {} (skipped)", named(case))));
             if report.failed().next().is_some() {
                 failed.push(format!("the seed of {} was {}", suite.name, report.seed()));
             }
         }
         let failures = failed.iter().filter(|text| text.starts_with("FAILED")).count();
         let took = started.elapsed().as_secs_f64();
-        let unproven = if skipped.is_empty() { String::new() } else { format!("; NOT PROVEN: {}", skipped.join(", ")) };
-        println!("{ran} cases, {} skipped, {failures} failed, {took:.1} s{unproven}", skipped.len());
+        let listed = |what, names: &[String]| match names {
+            [] => String::new(),
+            names => format!("; {what}: {}", names.join(", ")),
+        };
+        let (unproven, repeated) = (listed("NOT PROVEN", &skipped), listed("RUN AGAIN", &again));
+        println!("{ran} cases, {} skipped, {failures} failed, {took:.1} s{unproven}{repeated}", skipped.len());
         failed.iter().for_each(|text| println!("{text}"));
         if is_blocked {
             // A runtime waits for its threads when it is dropped, and one of them never comes back.
@@ -177,7 +183,7 @@ impl Runner {
         let (name, address) = (std::env::var(WORKER_SUITE), std::env::var_os(WORKER_ADDRESS));
         let suite = self.suites.iter().find(|suite| name.as_deref() == Ok(&suite.name));
         let (Some(suite), Some(address)) = (suite, address) else {
-            return Err(Failure::new(format!("a worker without a store ({name:?})")).into());
+            return tell(Err(Failure::new(format!("a worker without a store ({name:?})"))));
         };
         // In a task, where an adapter finds what it needs of the runtime.
         let done = match &suite.kind {
@@ -200,7 +206,7 @@ impl Runner {
                 })
             }
         };
-        done.unwrap_or_else(|| Err(Failure::new("the runtime dropped the worker's task").into()))
+        done.unwrap_or_else(|| tell(Err(Failure::new("its task panicked, or the runtime dropped it"))))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clocks::Clocks;
 use super::report::CaseReport;
 use crate::ports::Runtime;
 
@@ -35,6 +36,7 @@ pub struct Settings {
     on_case: Arc<dyn Fn(&CaseReport) + Send + Sync>,
     case_time_max: Duration,
     suite: Option<String>,
+    clocks: Arc<dyn Fn() -> Clocks + Send + Sync>,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             on_case: Arc::new(|_| {}),
             case_time_max: CASE_TIME_MAX,
             suite: None,
+            clocks: Arc::new(Clocks::read),
         }
     }
 }
@@ -83,6 +86,17 @@ impl Settings {
     pub(super) fn suite(mut self, name: &str) -> Self {
         self.suite = Some(name.to_owned());
         self
+    }
+
+    /// The machine's clocks, in tests of the kit itself.
+    #[cfg(test)]
+    pub(super) fn with_clocks(mut self, clocks: impl Fn() -> Clocks + Send + Sync + 'static) -> Self {
+        self.clocks = Arc::new(clocks);
+        self
+    }
+
+    pub(super) fn clocks(&self) -> Clocks {
+        (self.clocks)()
     }
 
     pub(super) fn wants(&self, case: &str) -> bool {

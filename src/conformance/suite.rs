@@ -10,7 +10,6 @@ use futures_util::future::{Either, select};
 
 use super::alarm::Alarm;
 use super::check::{Checked, Failure};
-use super::clocks::Clocks;
 use super::common::Common;
 use super::report::{CaseReport, Report, Verdict};
 use super::settings::Settings;
@@ -18,7 +17,7 @@ use super::worker;
 use crate::ports::{BoxFuture, Runtime};
 
 /// How often a case is run at most, when the machine's clock is set each time.
-const ATTEMPTS_MAX: u32 = 3;
+const RUNS_MAX: u32 = 3;
 
 /// One behaviour of the contract.
 pub(super) struct Case<B> {
@@ -56,19 +55,19 @@ pub(super) async fn run<B: Bench>(
     let mut blocked_by = None;
     for case in cases.iter().filter(|case| settings.wants(case.name)) {
         let (started, common) = (runtime.now(), Common::new(runtime, seed, settings.suite_name()));
-        let verdict = match blocked_by {
-            Some(blocking) => Verdict::Failed { message: format!("not run: {blocking} still blocks the runtime") },
+        let (verdict, runs) = match blocked_by {
+            Some(blocking) => (Verdict::Failed { message: format!("not run: {blocking} still blocks the runtime") }, 0),
             None => match run_fairly(case, settings, &common, &set_up).await {
-                Run::Ended(verdict) => verdict,
-                Run::Blocks(verdict) => {
+                (Run::Ended(verdict), runs) => (verdict, runs),
+                (Run::Blocks(verdict), runs) => {
                     blocked_by = Some(case.name);
                     report.set_blocked();
-                    verdict
+                    (verdict, runs)
                 }
             },
         };
         let took = runtime.now().saturating_duration_since(started);
-        let case = CaseReport::new(case.name, verdict, common.notes(), took);
+        let case = CaseReport::new(case.name, verdict, common.notes(), took, runs);
         settings.tell(&case);
         report.push(case);
     }
@@ -76,23 +75,23 @@ pub(super) async fn run<B: Bench>(
 }
 
 /// A case that fails while the machine's clock is set is run again: leases that are kept by that clock may have ended early,
-/// which says nothing about the adapter.
+/// which says nothing about the adapter. Says how often it was run.
 async fn run_fairly<B: Bench>(
     case: &Case<B>,
     settings: &Settings,
     common: &Common,
     set_up: &impl Fn(&'static str, Common) -> BoxFuture<'static, Result<B, Failure>>,
-) -> Run {
-    let mut attempts = 0;
+) -> (Run, u32) {
+    let mut runs = 0;
     loop {
-        let (clocks, attempt) = (Clocks::read(&*common.runtime), common.again());
-        let run = run_case(case, settings, attempt.clone(), set_up(case.name, attempt)).await;
-        attempts += 1;
-        match (run, Clocks::read(&*common.runtime).set_since(clocks)) {
-            (Run::Ended(Verdict::Failed { message }), Some(set)) if attempts < ATTEMPTS_MAX => {
+        let (clocks, common) = (settings.clocks(), common.again());
+        let run = run_case(case, settings, common.clone(), set_up(case.name, common.clone())).await;
+        runs += 1;
+        match (run, settings.clocks().set_since(clocks)) {
+            (Run::Ended(Verdict::Failed { message }), Some(set)) if runs < RUNS_MAX => {
                 common.note(format!("run again, as {set}: {message}"));
             }
-            (run, _) => return run,
+            (run, _) => return (run, runs),
         }
     }
 }
@@ -168,4 +167,73 @@ async fn attempt<B: Bench>(
 /// A panic is a failure like any other.
 pub(super) async fn caught<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)))
+}
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::super::clocks::Clocks;
+    use super::*;
+    use crate::adapters::tokio::TokioRuntime;
+
+    /// Fails as often as this says.
+    struct FailsAtFirst(Arc<AtomicU32>);
+
+    impl Bench for FailsAtFirst {
+        fn close(self) -> BoxFuture<'static, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    async fn fails_at_first(bench: &FailsAtFirst) -> Checked {
+        let left = bench.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_ok() { Err(Failure::new("not yet")) } else { Ok(()) }
+    }
+
+    const CASES: &[Case<FailsAtFirst>] =
+        &[Case { name: "suite::fails_at_first", run: |bench| Box::pin(fails_at_first(bench)) }];
+
+    /// Of a machine whose clock is set forward by a minute whenever somebody looks, or by nobody.
+    async fn report(failures: u32, is_set: bool) -> Report {
+        let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::current().expect("a runtime"));
+        let (begin, looks) = (Clocks::read(), AtomicU32::new(0));
+        let settings = Settings::new().seed(1).with_clocks(move || {
+            let minutes = if is_set { looks.fetch_add(1, Ordering::SeqCst) } else { 0 };
+            let gone = begin.monotonic.elapsed();
+            Clocks { wall: begin.wall + gone + Duration::from_secs(60) * minutes, monotonic: begin.monotonic + gone }
+        });
+        let failures = Arc::new(AtomicU32::new(failures));
+        run(CASES, &settings, &runtime, |_, _| {
+            let bench = FailsAtFirst(Arc::clone(&failures));
+            Box::pin(async move { Ok(bench) })
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_case_that_failed_while_the_clock_was_set_is_run_again_and_says_so() {
+        let report = report(2, true).await;
+        assert!(report.is_passed(), "{report}");
+        assert_eq!(report.cases()[0].runs(), 3);
+        let text = report.to_string();
+        assert_eq!(
+            text.matches("run again, as the machine's clock was set forward by 60000 ms: not yet").count(),
+            2,
+            "{text}"
+        );
+        assert!(text.ends_with("; RUN AGAIN: suite::fails_at_first"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_case_that_fails_while_nobody_sets_the_clock_has_failed() {
+        let report = report(1, false).await;
+        assert!(!report.is_passed() && report.cases()[0].runs() == 1, "{report}");
+    }
+
+    #[tokio::test]
+    async fn a_case_is_not_run_again_for_ever() {
+        let report = report(u32::MAX, true).await;
+        assert!(!report.is_passed() && report.cases()[0].runs() == RUNS_MAX, "{report}");
+    }
 }

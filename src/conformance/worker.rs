@@ -26,8 +26,8 @@ pub(super) const READY: &str = "ready";
 pub(super) const GO: &str = "go";
 pub(super) const END: &str = "end";
 
-/// What a worker says last that could not do its job, before the reason.
-pub(super) const FAILED: &str = "failed";
+/// What a worker says, before the reason, when it could not do its job.
+pub(super) const FAILED: &str = "the worker failed:";
 
 /// What a worker says of how often its requests met those of others.
 pub(super) const CONFLICTS: &str = "conflicts";
@@ -133,7 +133,7 @@ pub(super) fn tell(done: Result<(), Failure>) -> Result<(), WorkerError> {
     done.map_err(|failure| {
         let error = WorkerError::from(failure);
         if is_worker() {
-            // Who does not listen any more has failed already.
+            // A case that does not listen any more has failed already.
             let _ = say(&format!("{FAILED} {}", error.0.replace('\n', " ")));
         }
         error

@@ -2,7 +2,6 @@
 //! about that promise fails.
 #![cfg(feature = "conformance")]
 
-mod clock_set;
 mod drawn_early;
 mod dropped_locks;
 mod fault;
@@ -17,7 +16,5 @@ mod single_process;
 mod stores;
 mod suites;
 
-#[path = "../common/other_clock.rs"]
-mod other_clock;
 #[path = "../common/runtime.rs"]
 mod runtime;

@@ -115,6 +115,7 @@ async fn follow(
         }
     }
     if is_killed {
+        ensure_eq!(said, LINES_BEFORE_KILL, "how many lines it said before it was killed");
         process.has_been_killed(&*bench.runtime).await?;
     } else {
         process.has_done_its_job(&*bench.runtime).await?;

@@ -130,7 +130,7 @@ pub(super) fn within<T>(course: &[(Duration, T)], from: Duration, to: Duration) 
 }
 
 /// The same, with since when it was so.
-pub(super) fn since<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = (Duration, &T)> {
+fn since<T>(course: &[(Duration, T)], from: Duration, to: Duration) -> impl Iterator<Item = (Duration, &T)> {
     // What it was when the call began, before the commits of that very moment.
     let first = course.partition_point(|(at, _)| *at < from).saturating_sub(1);
     let last = course.partition_point(|(at, _)| *at <= to);

@@ -1,3 +1,5 @@
+//! A connection to a Redis server, and what goes over it.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,7 @@ pub(super) struct RedisLink {
 }
 
 impl RedisLink {
-    /// By the script's hash.
+    /// On which the script has this hash.
     pub(super) fn new(connection: MultiplexedConnection, hash: Arc<str>) -> Self {
         Self { connection, hash }
     }

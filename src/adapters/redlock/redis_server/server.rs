@@ -1,3 +1,5 @@
+//! A Redis server by its client: how it is connected to.
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
