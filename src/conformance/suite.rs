@@ -169,13 +169,46 @@ pub(super) async fn caught<T>(work: impl Future<Output = Result<T, Failure>>) ->
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)))
 }
 
-#[cfg(all(test, feature = "tokio"))]
+#[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use std::time::{Instant, SystemTime};
+
+    use super::super::block_on::block_on;
     use super::super::clocks::Clocks;
     use super::*;
-    use crate::adapters::tokio::TokioRuntime;
+    use crate::domain::Timestamp;
+    use crate::ports::Clock;
+
+    /// A thread for each task.
+    #[derive(Debug)]
+    struct Threads;
+
+    impl Clock for Threads {
+        fn now(&self) -> Instant {
+            Instant::now()
+        }
+
+        fn unix_time(&self) -> Timestamp {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            Timestamp::EPOCH.after(since)
+        }
+    }
+
+    impl Runtime for Threads {
+        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(Alarm::after(duration))
+        }
+
+        fn spawn(&self, task: BoxFuture<'static, ()>) {
+            std::thread::spawn(move || block_on(task));
+        }
+
+        fn random(&self) -> u64 {
+            1
+        }
+    }
 
     /// Fails as often as this says.
     struct FailsAtFirst(Arc<AtomicU32>);
@@ -195,8 +228,8 @@ mod tests {
         &[Case { name: "suite::fails_at_first", run: |bench| Box::pin(fails_at_first(bench)) }];
 
     /// Of a machine whose clock is set forward by a minute whenever somebody looks, or by nobody.
-    async fn report(failures: u32, is_set: bool) -> Report {
-        let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime::current().expect("a runtime"));
+    fn report(failures: u32, is_set: bool) -> Report {
+        let runtime: Arc<dyn Runtime> = Arc::new(Threads);
         let (begin, looks) = (Clocks::read(), AtomicU32::new(0));
         let settings = Settings::new().seed(1).with_clocks(move || {
             let minutes = if is_set { looks.fetch_add(1, Ordering::SeqCst) } else { 0 };
@@ -204,16 +237,15 @@ mod tests {
             Clocks { wall: begin.wall + gone + Duration::from_secs(60) * minutes, monotonic: begin.monotonic + gone }
         });
         let failures = Arc::new(AtomicU32::new(failures));
-        run(CASES, &settings, &runtime, |_, _| {
+        block_on(run(CASES, &settings, &runtime, |_, _| {
             let bench = FailsAtFirst(Arc::clone(&failures));
             Box::pin(async move { Ok(bench) })
-        })
-        .await
+        }))
     }
 
-    #[tokio::test]
-    async fn a_case_that_failed_while_the_clock_was_set_is_run_again_and_says_so() {
-        let report = report(2, true).await;
+    #[test]
+    fn a_case_that_failed_while_the_clock_was_set_is_run_again_and_says_so() {
+        let report = report(2, true);
         assert!(report.is_passed(), "{report}");
         assert_eq!(report.cases()[0].runs(), 3);
         let text = report.to_string();
@@ -225,15 +257,15 @@ mod tests {
         assert!(text.ends_with("; RUN AGAIN: suite::fails_at_first"), "{text}");
     }
 
-    #[tokio::test]
-    async fn a_case_that_fails_while_nobody_sets_the_clock_has_failed() {
-        let report = report(1, false).await;
+    #[test]
+    fn a_case_that_fails_while_nobody_sets_the_clock_has_failed() {
+        let report = report(1, false);
         assert!(!report.is_passed() && report.cases()[0].runs() == 1, "{report}");
     }
 
-    #[tokio::test]
-    async fn a_case_is_not_run_again_for_ever() {
-        let report = report(u32::MAX, true).await;
+    #[test]
+    fn a_case_is_not_run_again_for_ever() {
+        let report = report(u32::MAX, true);
         assert!(!report.is_passed() && report.cases()[0].runs() == RUNS_MAX, "{report}");
     }
 }
