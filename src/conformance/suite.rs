@@ -172,7 +172,6 @@ pub(super) async fn caught<T>(work: impl Future<Output = Result<T, Failure>>) ->
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-
     use std::time::{Instant, SystemTime};
 
     use super::super::block_on::block_on;

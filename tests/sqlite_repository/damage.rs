@@ -9,7 +9,7 @@ use ticket_reservation::domain::{EventId, Pool, Record, RecordKey, Reservation, 
 use ticket_reservation::ports::{ChangesError, GroupOutcome, LoadRequest, PoolQuery, Repository, StoreErrorKind};
 
 use crate::fixture::{
-    NOW, a_pool, a_reservation, an_event, applied, commit, event_id, fixture, group, held_until, load, operation_id,
+    NOW, a_hold_of_ann, a_pool, a_reservation, an_event, applied, commit, event_id, fixture, group, load, operation_id,
     pool_id, reservation_id, standing, write,
 };
 
@@ -56,18 +56,7 @@ async fn a_record_of_the_last_version_is_not_written_again() {
 #[tokio::test]
 async fn a_row_that_this_library_never_writes_is_an_error_and_not_a_record() {
     let f = fixture();
-    commit(
-        &f.repository,
-        vec![
-            write(RecordKey::Event, 0, an_event(None)),
-            write(
-                RecordKey::Reservation(reservation_id(1)),
-                0,
-                a_reservation(1, "ann", standing(1), held_until(NOW + 1)),
-            ),
-        ],
-    )
-    .await;
+    commit(&f.repository, vec![write(RecordKey::Event, 0, an_event(None)), a_hold_of_ann()]).await;
     let outside = f.outside();
     for tampering in [
         "UPDATE reservation SET customer_id = ' '",

@@ -123,6 +123,11 @@ pub(crate) fn write(key: RecordKey, version: u64, record: Record) -> Write {
     Write { key, version, decided_at: at(NOW), record }
 }
 
+pub(crate) fn a_hold_of_ann() -> Write {
+    let record = a_reservation(1, "ann", standing(1), held_until(NOW + 1));
+    write(RecordKey::Reservation(reservation_id(1)), 0, record)
+}
+
 pub(crate) fn group(mut writes: Vec<Write>) -> Group {
     writes.sort_by(|left, right| left.key.cmp(&right.key));
     Group { reads: Vec::new(), writes, ..Group::default() }

@@ -7,8 +7,8 @@ use ticket_reservation::domain::{AreaId, EventId, Lines, Record, RecordKey, Rese
 use ticket_reservation::ports::{Group, GroupOutcome, LoadRequest, PAGE_MAX, Repository, Sequence};
 
 use crate::fixture::{
-    NOW, a_pool, a_reservation, an_event, applied, at, commit, customer, event_id, every_record, fixture, group,
-    held_until, load, operation_id, place, pool_id, reservation_id, standing, ticket_id, write,
+    NOW, a_hold_of_ann, a_pool, a_reservation, an_event, applied, at, commit, customer, event_id, every_record,
+    fixture, group, held_until, load, operation_id, place, pool_id, reservation_id, standing, ticket_id, write,
 };
 
 #[tokio::test]
@@ -127,11 +127,7 @@ async fn reservations_and_operations_of_another_event_are_found_with_their_own_e
         &f.repository,
         vec![
             write(RecordKey::Event, 0, an_event(None)),
-            write(
-                RecordKey::Reservation(reservation_id(1)),
-                0,
-                a_reservation(1, "ann", standing(1), held_until(NOW + 1)),
-            ),
+            a_hold_of_ann(),
             write(RecordKey::Operation(operation_id(NOW, 1)), 0, applied(event_id(), Some(1))),
         ],
     )
