@@ -119,6 +119,8 @@ bugs! {
     GapUntold = "gap_untold" breaks FeedTellsAll,
     /// Places of a pool are counted on top of what others have counted, without a look at its capacity.
     RoomNotLookedAt = "room_not_looked_at" breaks Capacity,
+    /// A store that may carry out a call twice counts on in pools.
+    RepeatedCallsCount = "repeated_calls_count" breaks RefusedDidNothing,
     /// A commit that arrives when its operation may have been done, and purged, is written.
     PurgedOperationsWritten = "purged_operations_written" breaks DoneOnce,
 }

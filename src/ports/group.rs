@@ -32,7 +32,8 @@ pub struct Group {
 /// The group rests on the pool having places enough, and on nothing else of it: nobody in it was refused for want of places, and
 /// the capacity stays. So where others have counted in the pool since it was read, a store MAY count on instead of answering with a
 /// conflict, as [`Group::shifted`] says. It spares the processes that sell one pool from deciding the same again and again. A store
-/// that compares the version alone is as right.
+/// that compares the version alone is as right; one whose calls may be carried out more than once MUST do so: a group that finds no
+/// places, and is a conflict, could find some when its call is carried out again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolShift {
     /// The pool.
@@ -118,7 +119,7 @@ impl Group {
 pub enum GroupOutcome {
     /// All of its writes are durable.
     Committed,
-    /// None of its writes happened, because these records have other versions than they were read with, or are operations that may
+    /// None of its writes happened, nor will, because these records have other versions than they were read with, or are operations that may
     /// have been purged ([`Group::purged`]).
     Conflict {
         /// The records. At least one; not necessarily all.

@@ -116,7 +116,7 @@ impl Customer {
     fn hold(&mut self, reservation: ReservationId) -> Hold {
         let settings = &self.shop.settings;
         let dice = &mut self.dice;
-        let wants_seats = settings.pools.is_empty() || dice.per_mille(600);
+        let wants_seats = settings.pools.is_empty() || !dice.per_mille(settings.standing_per_mille);
         let tickets = if wants_seats { dice.between(1, 3) } else { 0 };
         let tickets: Vec<_> = (0..tickets).map(|_| hall::any_ticket(settings, dice)).collect();
         let wants_places = !settings.pools.is_empty() && (!wants_seats || dice.per_mille(300));

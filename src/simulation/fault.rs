@@ -118,6 +118,11 @@ impl Fault {
         )
     }
 
+    /// Whether it happens to single messages. A network that is bad is so in all of them.
+    fn is_of_messages(self) -> bool {
+        matches!(self, Self::MessageDelayed | Self::MessageLost | Self::MessageDuplicated)
+    }
+
     /// Whether it happens to the store, its calls or a time of day alone, of which no lock knows.
     pub(super) fn leaves_locks_alone(self) -> bool {
         matches!(
@@ -143,6 +148,9 @@ impl Fault {
         )
     }
 }
+
+/// Of a thousand messages so many.
+const BAD_NETWORK: u64 = 250;
 
 const COUNT: usize = Fault::ALL.len();
 
@@ -187,10 +195,11 @@ impl Trouble {
     /// Which faults there are is left to the dice: worlds with few of them find what worlds with all of them hide.
     pub(super) fn new(mut dice: Dice, possible: impl Fn(Fault) -> bool) -> Self {
         let share = *dice.one_of(&[0, 200, 500, 1_000]);
+        let network = *dice.one_of(&[2, 10, 40, BAD_NETWORK]);
         let mut often = [0; COUNT];
         for (fault, often) in Fault::ALL.iter().zip(&mut often) {
-            let measure = *dice.one_of(&[2, 10, 40]);
-            if dice.per_mille(share) && possible(*fault) {
+            let measure = if fault.is_of_messages() { network } else { *dice.one_of(&[2, 10, 40]) };
+            if (dice.per_mille(share) || measure == BAD_NETWORK) && possible(*fault) {
                 *often = measure;
             }
         }

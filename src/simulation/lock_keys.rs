@@ -16,6 +16,8 @@ struct Entry {
     end: Duration,
     /// Since when it is this one's, by the clock of everything.
     since: Duration,
+    /// Whoever asked for it was not told: it was somebody else's when the message arrived, and free when it arrived again.
+    is_untold: bool,
 }
 
 /// A key that a node has, as whoever looks at all nodes sees it.
@@ -25,6 +27,7 @@ pub(super) struct Kept {
     pub(super) token: LockToken,
     pub(super) since: Duration,
     pub(super) left: Duration,
+    pub(super) is_untold: bool,
 }
 
 impl fmt::Debug for Kept {
@@ -53,7 +56,8 @@ impl Keys {
     pub(super) fn at(&self, now: Duration) -> Vec<Kept> {
         let kept = |(key, entry): (&Arc<str>, &Entry)| {
             let left = entry.end.checked_sub(now).filter(|left| !left.is_zero())?;
-            Some(Kept { key: Arc::clone(key), token: entry.token, since: entry.since, left })
+            let Entry { token, since, is_untold, .. } = *entry;
+            Some(Kept { key: Arc::clone(key), token, since, left, is_untold })
         };
         self.0.iter().filter_map(kept).collect()
     }
@@ -62,6 +66,16 @@ impl Keys {
     pub(super) fn answers(&mut self, asks: &[Ask], now: Moment) -> Vec<Answer> {
         self.0.retain(|_, entry| entry.end > now.there);
         asks.iter().map(|ask| self.answer(ask, now)).collect()
+    }
+
+    /// The same message arrives at once again, and whoever sent it hears nothing of that.
+    pub(super) fn arrive_again(&mut self, asks: &[Ask], now: Moment) {
+        let before: BTreeMap<Arc<str>, LockToken> =
+            self.0.iter().map(|(key, entry)| (Arc::clone(key), entry.token)).collect();
+        self.answers(asks, now);
+        for (key, entry) in &mut self.0 {
+            entry.is_untold |= before.get(key) != Some(&entry.token);
+        }
     }
 
     fn answer(&mut self, ask: &Ask, now: Moment) -> Answer {
@@ -124,8 +138,11 @@ impl Keys {
     }
 
     fn set(&mut self, key: &Arc<str>, token: &LockToken, now: Moment, ttl: Duration) {
-        let before = self.0.get(key).filter(|entry| entry.token == *token);
-        let since = before.map_or(now.of_all, |entry| entry.since);
-        self.0.insert(Arc::clone(key), Entry { token: *token, end: now.there + ttl, since });
+        let new = Entry { token: *token, end: now.there + ttl, since: now.of_all, is_untold: false };
+        let entry = match self.0.get(key).filter(|entry| entry.token == *token) {
+            Some(Entry { end, since, .. }) => Entry { end: new.end.max(*end), since: *since, ..new },
+            None => new,
+        };
+        self.0.insert(Arc::clone(key), entry);
     }
 }

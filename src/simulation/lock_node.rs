@@ -138,11 +138,16 @@ impl LockNode {
         state.keys.at(now + state.ahead)
     }
 
-    /// Does what it is asked, as one script does.
-    fn answers(&self, asks: &[Ask]) -> Vec<Answer> {
+    /// Does what a message asks, as one script does.
+    fn does(&self, message: &Message) -> Vec<Answer> {
         let mut state = locked(&self.0.state);
         let now = Moment { there: self.0.clock.elapsed() + state.ahead, of_all: self.0.executor.elapsed() };
-        state.keys.answers(asks, now)
+        let answers = state.keys.answers(&message.asks, now);
+        // At once: on one connection nothing overtakes what was sent after it.
+        if message.is_doubled {
+            state.keys.arrive_again(&message.asks, now);
+        }
+        answers
     }
 
     /// A new connection, if whoever asks for one can be heard and answered.
@@ -167,11 +172,7 @@ impl LockNode {
         if message.is_lost || is_deaf {
             return Some((message.answer, None));
         }
-        let done = self.answers(&message.asks);
-        // At once: on one connection nothing overtakes what was sent after it.
-        if message.is_doubled {
-            let _ = self.answers(&message.asks);
-        }
+        let done = self.does(&message);
         Some((message.answer, Some(done)))
     }
 

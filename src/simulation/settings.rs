@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) seats_in_row: u32,
     /// The capacity of each pool.
     pub(super) pools: Vec<u32>,
+    /// How many of a thousand customers want nothing but places of pools, where there are pools.
+    pub(super) standing_per_mille: u64,
     pub(super) limit_per_customer: Option<u32>,
     pub(super) hold_ttl: Duration,
     pub(super) late_payment: LatePayment,
@@ -84,6 +86,7 @@ impl Settings {
             rows: rush(dice, (1, 2), (1, 3)) as u32,
             seats_in_row: rush(dice, (1, 3), (1, 6)) as u32,
             pools: (0..dice.below(3)).map(|_| *dice.one_of(&[1, 3, 6, 12, 12, 100])).collect(),
+            standing_per_mille: *dice.one_of(&[400, 400, 950]),
             limit_per_customer: if dice.per_mille(400) { Some(dice.between(1, 6) as u32) } else { None },
             hold_ttl: Duration::from_secs(rush(dice, (1, 5), (1, 20))),
             late_payment: *dice.one_of(&[LatePayment::Refuse, LatePayment::Refuse, LatePayment::RebookIfFree]),

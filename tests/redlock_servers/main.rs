@@ -11,6 +11,7 @@ mod common;
 #[path = "../../examples/flash_sale/redis_servers/mod.rs"]
 mod redis_servers;
 
+mod again;
 mod back;
 mod booking;
 mod checks;

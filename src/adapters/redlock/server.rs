@@ -16,7 +16,8 @@ use crate::ports::{BoxFuture, LockToken};
 /// steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// Set all keys to the token for the TTL if each is absent, or has this token already; else set none.
+    /// Set all keys to the token for the TTL if each is absent, or has this token already; else set none. One that has it MUST NOT
+    /// end earlier than it would have without: what is asked may be asked again, long after it was granted and extended.
     Acquire {
         /// The keys, as the server knows them.
         keys: Vec<Arc<str>>,

@@ -244,7 +244,7 @@ mod tests {
     fn where_no_order_can_be_found_the_checks_have_found_something() {
         let mut found = 0;
         let mut dice = Dice::new(1);
-        for mut evidence in evidence(12) {
+        for mut evidence in evidence(24) {
             for _ in 0..30 {
                 let number = dice.below(evidence.calls.len());
                 let call = evidence.calls[number].clone();

@@ -110,6 +110,6 @@ impl Ledger {
             Some(Some(given_back)) => kept.since.max(*given_back),
             None => kept.since,
         };
-        !is_a_crashed_ones && free_since + GRACE < now
+        !kept.is_untold && !is_a_crashed_ones && free_since + GRACE < now
     }
 }
