@@ -123,6 +123,10 @@ bugs! {
     RepeatedCallsCount = "repeated_calls_count" breaks RefusedDidNothing,
     /// A commit that arrives when its operation may have been done, and purged, is written.
     PurgedOperationsWritten = "purged_operations_written" breaks DoneOnce,
+    /// Places are held whether the sale is open or not.
+    WindowIgnored = "window_ignored" breaks InWindow,
+    /// An operation id that is used for something else has the answer of what it was used for before.
+    ContentNotCompared = "content_not_compared" breaks SameAnswer,
 }
 
 /// The one that is planted: its number from 1, or 0.

@@ -153,6 +153,8 @@ impl Customer {
         let answer = self.ask_until_answered(&command).await;
         if self.shop.settings.forgets() && self.dice.per_mille(120) {
             self.come_back_later(command);
+        } else if answer.is_some() && self.dice.per_mille(40) {
+            self.use_its_id_again(command).await;
         }
         answer
     }
@@ -211,7 +213,7 @@ impl Customer {
         None
     }
 
-    async fn ask(&mut self, command: &Command, resolves: bool) -> Heard {
+    pub(super) async fn ask(&mut self, command: &Command, resolves: bool) -> Heard {
         let shop = Arc::clone(&self.shop);
         let seller = &shop.sellers[self.dice.below(shop.sellers.len())];
         let goes_away = shop.trouble.has(Fault::CallDropped) && self.dice.per_mille(40);

@@ -83,6 +83,7 @@ pub(super) fn gather(shop: &Shop) -> Evidence {
     let operations = all.map(|it| (it.id, (it.decided_at, it.record.clone()))).collect();
     Evidence {
         calls,
+        reused: shop.history.reused(),
         operations_left: operations_left(tables, &log),
         changes_left: all_changes(tables, &hall::event()),
         log,
@@ -90,6 +91,7 @@ pub(super) fn gather(shop: &Shop) -> Evidence {
         pools: all_pools(tables).into_iter().map(|(id, version, pool)| (id, (version, pool))).collect(),
         reservations: all_reservations(shop).into_iter().map(|(version, it)| (it.id, (version, it))).collect(),
         operations,
+        window: shop.settings.window(),
         hold_ttl: shop.settings.hold_ttl,
         limit_per_customer: shop.settings.limit_per_customer,
         late_payment: shop.settings.late_payment,

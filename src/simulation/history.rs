@@ -1,11 +1,12 @@
 //! What was asked, and what was answered.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use super::executor::{Executor, locked};
 use crate::booking::BookingError;
-use crate::domain::{Command, Receipt, Rejection};
+use crate::domain::{Command, OperationId, Receipt, Rejection};
 
 /// How a call ended.
 #[derive(Debug, Clone)]
@@ -70,7 +71,22 @@ impl History {
         locked(&self.calls).len()
     }
 
+    /// All but those of an operation id that was used for something else before.
     pub(super) fn calls(&self) -> Vec<Call> {
-        locked(&self.calls).clone()
+        self.parted().0
+    }
+
+    /// Those of an operation id that was used for something else before.
+    pub(super) fn reused(&self) -> Vec<Call> {
+        self.parted().1
+    }
+
+    fn parted(&self) -> (Vec<Call>, Vec<Call>) {
+        let calls = locked(&self.calls);
+        let mut first: BTreeMap<OperationId, &Command> = BTreeMap::new();
+        let (ours, reused): (Vec<&Call>, Vec<&Call>) = calls
+            .iter()
+            .partition(|call| **first.entry(call.command.operation).or_insert(&call.command) == call.command);
+        (ours.into_iter().cloned().collect(), reused.into_iter().cloned().collect())
     }
 }

@@ -32,6 +32,8 @@ invariants! {
     AllOrNothing = "all_or_nothing",
     /// A hold is confirmed before its deadline, by the store's clock, or never, and is not ended before it.
     DeadlineKept = "deadline_kept",
+    /// Places are held while the sale is open, by the store's clock, and not before or after.
+    InWindow = "in_window",
     /// No record is decided before the decision that it follows.
     TimeGoesOn = "time_goes_on",
     /// What was acknowledged is there, as it was acknowledged.

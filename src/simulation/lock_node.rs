@@ -76,6 +76,8 @@ struct Wire {
 type Answering = oneshot::Sender<Vec<Answer>>;
 
 struct Message {
+    /// When it arrives.
+    due: Duration,
     asks: Arc<[Ask]>,
     answer: Answering,
     is_lost: bool,
@@ -163,17 +165,18 @@ impl LockNode {
         Some((connection, Life { run_id, uptime: self.0.clock.elapsed() - state.started }))
     }
 
-    /// What was sent first on a connection arrives, and is done. Says whom to answer.
-    fn arrives(&self, connection: u64) -> Option<(Answering, Option<Vec<Answer>>)> {
+    /// What has arrived first is done, on whichever connection: also after the node stood still. Says whom to answer where.
+    fn arrives(&self) -> Option<(u64, Answering, Option<Vec<Answer>>)> {
+        let now = self.0.executor.elapsed();
         let mut state = locked(&self.0.state);
         let is_deaf = state.hears_nothing;
-        let message = state.connections.get_mut(&connection)?.on_the_way.pop_front()?;
+        let first = |(connection, wire): (&u64, &Wire)| Some((wire.on_the_way.front()?.due, *connection));
+        let (due, connection) = state.connections.iter().filter_map(first).min()?;
+        let wire = state.connections.get_mut(&connection).filter(|_| due <= now)?;
+        let message = wire.on_the_way.pop_front()?;
         drop(state);
-        if message.is_lost || is_deaf {
-            return Some((message.answer, None));
-        }
-        let done = self.does(&message);
-        Some((message.answer, Some(done)))
+        let done = if message.is_lost || is_deaf { None } else { Some(self.does(&message)) };
+        Some((connection, message.answer, done))
     }
 
     /// On its way for so long, or lost.
@@ -232,15 +235,16 @@ impl NodeLink {
             let mut state = locked(&inner.state);
             let Some(wire) = state.connections.get_mut(&connection) else { return answered };
             wire.last = wire.last.max(now + there.unwrap_or_default());
-            wire.on_the_way.push_back(Message { asks, answer, is_lost: there.is_none(), is_doubled });
-            wire.last - now
+            let (due, is_lost) = (wire.last, there.is_none());
+            wire.on_the_way.push_back(Message { due, asks, answer, is_lost, is_doubled });
+            due - now
         };
         let (node, life) = (node.clone(), inner.executor.life(inner.process));
         let task: BoxFuture<'static, ()> = Box::pin(async move {
             let inner = &node.0;
             inner.executor.sleep(arrives).await;
-            // Which may be another one that was due at the same time.
-            let Some((answer, done)) = node.arrives(connection) else { return };
+            // Which may be another one that was due before.
+            let Some((connection, answer, done)) = node.arrives() else { return };
             let back = node.transit().filter(|_| !locked(&inner.state).says_nothing);
             if let (Some(done), Some(back)) = (done, back) {
                 inner.executor.sleep(back).await;

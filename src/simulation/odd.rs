@@ -2,7 +2,7 @@
 
 use super::customer::Customer;
 use super::hall;
-use crate::domain::{Action, CustomerId, EventId, Hold, Lines, PoolId, ReservationId, TicketId, Transfer};
+use crate::domain::{Action, Command, CustomerId, EventId, Hold, Lines, PoolId, ReservationId, TicketId, Transfer};
 
 impl Customer {
     pub(super) async fn ask_oddly(&mut self) {
@@ -41,6 +41,14 @@ impl Customer {
                 self.insist_at(elsewhere, action).await;
             }
         }
+    }
+
+    /// By mistake, for something else.
+    pub(super) async fn use_its_id_again(&mut self, command: Command) {
+        let ticket = hall::any_ticket(&self.shop.settings, &mut self.dice);
+        let action = self.hold_of(Lines::merge([ticket], []).unwrap_or_default());
+        let resolves = self.dice.per_mille(300);
+        self.ask(&Command { action, ..command }, resolves).await;
     }
 
     fn hold_of(&mut self, lines: Lines) -> Action {

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use super::clock::time_of_day;
 use super::dice::Dice;
 use crate::booking::{Contention, LockOutage, LockPolicy, LockScope};
-use crate::domain::{LatePayment, Policies};
+use crate::domain::{LatePayment, Policies, SalesWindow};
 
 /// Which lock the processes of a world have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub(super) struct Settings {
     pub(super) pace_ms: u64,
     pub(super) rows: u32,
     pub(super) seats_in_row: u32,
+    /// When the sale opens and closes, if not at once and never, by a clock that is right.
+    pub(super) opens: Option<Duration>,
+    pub(super) closes: Option<Duration>,
     /// The capacity of each pool.
     pub(super) pools: Vec<u32>,
     /// How many of a thousand customers want nothing but places of pools, where there are pools.
@@ -54,6 +58,11 @@ impl Settings {
         self.retention < self.length
     }
 
+    /// When places may be held.
+    pub(super) fn window(&self) -> SalesWindow {
+        SalesWindow { opens: self.opens.map(time_of_day), closes: self.closes.map(time_of_day) }
+    }
+
     pub(super) fn of(dice: &mut Dice) -> Self {
         let lock = match dice.below(8) {
             0 | 1 => LockKind::None,
@@ -77,9 +86,14 @@ impl Settings {
         let is_short = dice.per_mille(300);
         let retention =
             if is_short { Duration::from_secs(dice.between(35, 120)) } else { Policies::default().retention };
+        let length = Duration::from_secs(rush(dice, (20, 60), (400, 2_400)));
+        let opens = dice.per_mille(200).then(|| dice.millis(0, 15_000));
+        let closes = dice.per_mille(150).then(|| length - dice.millis(0, length.as_millis() as u64 / 3));
         let wait = Contention::Wait(Duration::from_secs(dice.between(1, 10)));
         Self {
-            length: Duration::from_secs(rush(dice, (20, 60), (400, 2_400))),
+            length,
+            opens,
+            closes,
             processes: rush(dice, (2, 4), (1, 4)) as usize,
             customers: rush(dice, (6, 20), (2, 12)) as usize,
             pace_ms: rush(dice, (5, 400), (4_000, 40_000)),

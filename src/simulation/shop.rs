@@ -281,7 +281,7 @@ impl Shop {
     /// Nothing goes wrong any more, everybody runs, clocks agree, and nobody settles expired holds.
     pub(super) fn heal(self: &Arc<Self>) {
         self.trouble.heal();
-        self.sellers.iter().for_each(|seller| seller.clock.set_by(&self.store_clock));
+        self.set_clocks();
         self.store.be_slow(Duration::ZERO);
         for node in &self.nodes {
             node.cut_off(false, false);
@@ -291,6 +291,11 @@ impl Shop {
             self.start(seller);
         }
         self.is_healed.store(true, Ordering::Relaxed);
+    }
+
+    /// Everybody has the time of the store.
+    pub(super) fn set_clocks(&self) {
+        self.sellers.iter().for_each(|seller| seller.clock.set_by(&self.store_clock));
     }
 
     /// Ends the process as it should end. Says whether everything came to rest.

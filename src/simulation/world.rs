@@ -174,7 +174,7 @@ async fn live(shop: Arc<Shop>, store_clock: MachineClock, mut dice: Dice, findin
         name: hall::customer(1_000),
         is_closing: Arc::clone(&is_closing),
     };
-    let terms = CreateEvent { limit_per_customer: shop.settings.limit_per_customer, ..CreateEvent::default() };
+    let terms = CreateEvent { window: shop.settings.window(), limit_per_customer: shop.settings.limit_per_customer };
     let is_there = || !all_tickets(shop.store.tables()).is_empty();
     let (tickets, pools) = (hall::places(&shop.settings), hall::pools(&shop.settings));
     let import = Action::Import(Import { tickets, pools, last: true });
@@ -296,6 +296,11 @@ async fn sell_what_is_left(
     store_clock: &MachineClock,
     found: &impl Fn(Invariant, String),
 ) {
+    let window = shop.settings.window();
+    if window.closes.is_some() {
+        // Some time later nothing is to be had any more.
+        return;
+    }
     let tables = shop.store.tables();
     let last = all_reservations(shop).into_iter().filter_map(|(_, reservation)| match reservation.state {
         ReservationState::Held { until } => Some(until),
@@ -305,8 +310,13 @@ async fn sell_what_is_left(
         // The store's clock may have jumped back, any number of times.
         shop.executor.sleep(last.since(store_clock.unix_time()) + Duration::from_millis(1)).await;
     }
+    // And to before the sale opens.
+    let opens = window.opens.map_or(Duration::ZERO, |opens| opens.since(store_clock.unix_time()));
+    shop.executor.sleep(opens + Duration::from_millis(1)).await;
     // Operations are refused as too old that are made before what a clock that was ahead has forgotten.
     shop.executor.sleep(shop.store.forgets_before().since(store_clock.unix_time()) + Duration::from_millis(1)).await;
+    // Some drift meanwhile.
+    shop.set_clocks();
     let mut left = Vec::new();
     for (id, _, ticket) in all_tickets(tables) {
         if !matches!(ticket.state, TicketState::Booked { .. } | TicketState::Blocked { .. }) {

@@ -57,7 +57,10 @@ pub(super) fn check_ttl(ttl: Option<Duration>, policies: &Policies) -> Result<Du
 }
 
 pub(super) fn check_on_sale(event: &Event, now: Timestamp) -> Result<(), Rejection> {
-    if event.state == EventState::OnSale && event.window.contains(now) {
+    let is_open = event.window.contains(now);
+    #[cfg(planted_bugs)]
+    let is_open = is_open || crate::planted::is(crate::planted::Bug::WindowIgnored);
+    if event.state == EventState::OnSale && is_open {
         Ok(())
     } else {
         // While the inventory is incomplete nobody knows when the sale opens.

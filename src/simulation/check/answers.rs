@@ -16,6 +16,27 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
         of_operation(*operation, calls, evidence, findings);
     }
     nothing_unasked(evidence, findings);
+    for call in &evidence.reused {
+        if let Some((_, reply)) = &call.ended {
+            findings.check(is_told_of_reuse(reply), Invariant::SameAnswer, || {
+                format!(
+                    "the id of another operation was used for {:?}, and that was answered with {reply:?}",
+                    call.command
+                )
+            });
+        }
+    }
+}
+
+/// An answer to somebody who uses the id of what was done for something else. It may be forgotten by then, but not free.
+fn is_told_of_reuse(reply: &Reply) -> bool {
+    match reply {
+        Reply::Done(_) => false,
+        Reply::Refused(Rejection::OperationReused | Rejection::OperationTooOld) | Reply::Failed | Reply::Unknown => {
+            true
+        }
+        Reply::Refused(rejection) => says_nothing(rejection),
+    }
 }
 
 fn of_operation(operation: OperationId, calls: &[&Call], evidence: &Evidence, findings: &mut Findings) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Evidence;
 use crate::domain::{
     Action, CustomerId, LatePayment, OperationId, Place, PoolId, Record, RecordKey, Recorded, Reservation,
-    ReservationId, TicketId, TicketState, Timestamp,
+    ReservationId, SalesWindow, TicketId, TicketState, Timestamp,
 };
 use crate::ports::Change;
 use crate::simulation::store_log::Written;
@@ -19,6 +19,8 @@ pub(super) type Course<T> = Vec<(Duration, T)>;
 pub(super) struct Courses {
     /// Since when there is the event.
     pub(super) event_since: Duration,
+    /// When its places may be held.
+    pub(super) window: SalesWindow,
     pub(super) tickets: BTreeMap<TicketId, Course<TicketState>>,
     /// How many places are neither held nor booked. A commit is several decisions at one moment: what some of them take counts first,
     /// and then what others give back.
@@ -40,7 +42,7 @@ impl Courses {
     pub(super) fn of(evidence: &Evidence) -> Self {
         let places = evidence.tickets.iter().map(|(id, (_, ticket))| (ticket.place.clone(), id.clone())).collect();
         let event_since = evidence.log.commits.first().map_or(Duration::MAX, |(_, at)| *at);
-        let mut courses = Self { event_since, places, ..Self::default() };
+        let mut courses = Self { event_since, places, window: evidence.window, ..Self::default() };
         let actions: BTreeMap<_, _> =
             evidence.calls.iter().map(|call| (call.command.operation, &call.command.action)).collect();
         for Written { id: operation, decided_at, when, record } in &evidence.log.operations {

@@ -1,11 +1,12 @@
 //! Refusals that speak of what is there, whose it is and how it stands: each was true at some moment between question and answer.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Findings;
 use super::courses::{Course, Courses, within};
 use crate::domain::{
-    Action, CustomerId, Rejection, Reservation, ReservationId, ReservationState, TicketState, Timestamp,
+    Action, CustomerId, Rejection, Reservation, ReservationId, ReservationState, SalesWindow, TicketState, Timestamp,
 };
 use crate::simulation::clock::TimesTold;
 use crate::simulation::hall;
@@ -42,6 +43,12 @@ pub(super) fn check(
             let Action::Hold(hold) = action else { return };
             courses.reservations.get(&hold.reservation).is_some_and(|course| course.iter().any(|(at, _)| *at <= ended))
         }
+        Rejection::NotOnSale { opens, closes } => {
+            let said = SalesWindow { opens: *opens, closes: *closes };
+            let (earliest, _) = told.within(began, ended);
+            let (_, latest) = told.within(Duration::ZERO, ended);
+            was_closed(said, courses, began, earliest..=latest)
+        }
         Rejection::NotBlocked { tickets } => {
             let is_not_blocked = |state: &TicketState| !matches!(state, TicketState::Blocked { .. });
             tickets.iter().all(|id| courses.ticket_was(id, (began, ended), is_not_blocked))
@@ -71,6 +78,15 @@ fn named(action: &Action) -> Option<(ReservationId, &CustomerId)> {
 /// Whether it was not there when somebody asked.
 fn was_absent<T>(course: Option<&Course<T>>, began: Duration) -> bool {
     course.and_then(|course| course.first()).is_none_or(|(since, _)| began <= *since)
+}
+
+/// Whether the sale was not open at some time at which that may have been decided.
+fn was_closed(said: SalesWindow, courses: &Courses, began: Duration, decided: RangeInclusive<Timestamp>) -> bool {
+    let SalesWindow { opens, closes } = courses.window;
+    let is_prepared = !courses.tickets.values().all(|course| was_absent(Some(course), began));
+    let was_before = opens.is_some_and(|opens| *decided.start() < opens);
+    let was_after = closes.is_some_and(|closes| closes <= *decided.end());
+    if is_prepared { said == courses.window && (was_before || was_after) } else { said.closes == closes }
 }
 
 /// Whether a reservation was so at some moment. Of several decisions of one commit only what came of all of them is seen.

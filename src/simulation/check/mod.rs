@@ -12,6 +12,7 @@ mod feed;
 mod grounds;
 #[cfg(test)]
 mod second_opinion;
+mod terms;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,8 @@ use super::history::Call;
 use super::invariant::{Invariant, Violation};
 use super::store_log::StoreLog;
 use crate::domain::{
-    LatePayment, OperationId, OperationRecord, Pool, PoolId, Reservation, ReservationId, Ticket, TicketId, Timestamp,
+    LatePayment, OperationId, OperationRecord, Pool, PoolId, Reservation, ReservationId, SalesWindow, Ticket, TicketId,
+    Timestamp,
 };
 use crate::ports::{Change, Sequence};
 
@@ -30,6 +32,8 @@ use crate::ports::{Change, Sequence};
 #[derive(Debug)]
 pub(super) struct Evidence {
     pub(super) calls: Vec<Call>,
+    /// Those whose operation id was used for something else before.
+    pub(super) reused: Vec<Call>,
     /// What the store has ever written.
     pub(super) log: StoreLog,
     /// Up to where the change feed is purged, and what is left of it.
@@ -40,6 +44,8 @@ pub(super) struct Evidence {
     pub(super) reservations: BTreeMap<ReservationId, (u64, Reservation)>,
     /// All that were ever written, with when each was decided.
     pub(super) operations: BTreeMap<OperationId, (Timestamp, OperationRecord)>,
+    /// When places may be held.
+    pub(super) window: SalesWindow,
     pub(super) hold_ttl: Duration,
     pub(super) limit_per_customer: Option<u32>,
     pub(super) late_payment: LatePayment,
@@ -75,4 +81,5 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     ages::check(evidence, findings);
     deeds::check(evidence, findings);
     windows::check(evidence, findings);
+    terms::check(evidence, findings);
 }

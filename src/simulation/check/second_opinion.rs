@@ -207,7 +207,7 @@ fn deeds(evidence: &Evidence) -> BTreeMap<TicketId, Vec<Done>> {
         of.into_iter().for_each(|ticket| deeds.entry(ticket).or_default().push(done.clone()));
     }
     let is_short = |deeds: &Vec<Done>| deeds.iter().filter(|done| !done.is_certain).count() <= OPEN_MAX;
-    deeds.retain(|_, deeds| is_short(deeds) && deeds.len() <= DEEDS_MAX);
+    deeds.retain(|_, deeds| !deeds.is_empty() && is_short(deeds) && deeds.len() <= DEEDS_MAX);
     deeds
 }
 
