@@ -119,8 +119,8 @@ impl Group {
 pub enum GroupOutcome {
     /// All of its writes are durable.
     Committed,
-    /// None of its writes happened, nor will, because these records have other versions than they were read with, or are operations that may
-    /// have been purged ([`Group::purged`]).
+    /// None of its writes happened, and none will: these records have other versions than they were read with, or are operations that
+    /// may have been purged ([`Group::purged`]).
     Conflict {
         /// The records. At least one; not necessarily all.
         stale: Vec<RecordKey>,

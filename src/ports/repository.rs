@@ -51,8 +51,8 @@ pub struct Purged {
 ///   ([`Snapshot::operations_purged_before`]) is a conflict of that operation ([`Group::purged`]), also against a
 ///   [`purge`](Repository::purge) at the same time.
 /// - An answer MUST be final: after a conflict, or an error other than `Unknown`, nothing of that group is written later either.
-///   Versions see to it by themselves, as they never come back, but places of a pool do. So where a call may be carried out
-///   more than once (a network, a proxy or a driver that repeats it) the store MUST NOT count on in pools
+///   After a conflict, versions and [`Group::purged`] see to it, as versions never come back. Places of a pool do: so where a call may
+///   be carried out more than once (a network, a proxy or a driver that repeats it) the store MUST NOT count on in pools
 ///   ([`PoolShift`](crate::ports::PoolShift)), or a hold that was refused for want of places appears when there are some again.
 /// - Losing a race for the creation of a record is a conflict of that group alone. It MUST NOT fail the groups beside it.
 /// - A write that cannot be right MUST be refused as `Permanent`, and nothing of the call is written: a record of another

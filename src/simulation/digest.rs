@@ -4,7 +4,7 @@ use super::check::Evidence;
 
 /// The same for the same run: of everything that was asked, answered and done, and when.
 pub(super) fn of_sale(evidence: &Evidence) -> u64 {
-    let calls = evidence.calls.iter();
+    let calls = evidence.calls.iter().chain(&evidence.reused);
     let words = calls.map(|call| format!("{:?} {} {:?}", call.began, call.command.operation, call.ended));
     let words = words.chain(evidence.log.commits.iter().map(|(sequence, at)| format!("{sequence} {at:?}")));
     words.fold(OF_NOTHING, |digest, words| fnv(&words, digest))

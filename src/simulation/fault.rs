@@ -118,9 +118,9 @@ impl Fault {
         )
     }
 
-    /// Whether it happens to single messages. A network that is bad is so in all of them.
-    fn is_of_messages(self) -> bool {
-        matches!(self, Self::MessageDelayed | Self::MessageLost | Self::MessageDuplicated)
+    /// Whether a network that is bad does it to many messages. Not every one repeats them.
+    fn is_of_a_bad_network(self, repeats: bool) -> bool {
+        matches!(self, Self::MessageDelayed | Self::MessageLost) || repeats && self == Self::MessageDuplicated
     }
 
     /// Whether it happens to the store, its calls or a time of day alone, of which no lock knows.
@@ -149,7 +149,7 @@ impl Fault {
     }
 }
 
-/// Of a thousand messages so many.
+/// How many of a thousand messages a bad network strikes, in each way that it is bad.
 const BAD_NETWORK: u64 = 250;
 
 const COUNT: usize = Fault::ALL.len();
@@ -195,12 +195,13 @@ impl Trouble {
     /// Which faults there are is left to the dice: worlds with few of them find what worlds with all of them hide.
     pub(super) fn new(mut dice: Dice, possible: impl Fn(Fault) -> bool) -> Self {
         let share = *dice.one_of(&[0, 200, 500, 1_000]);
-        let network = *dice.one_of(&[2, 10, 40, BAD_NETWORK]);
+        let (is_network_bad, repeats) = (dice.per_mille(250), dice.per_mille(500));
         let mut often = [0; COUNT];
         for (fault, often) in Fault::ALL.iter().zip(&mut often) {
-            let measure = if fault.is_of_messages() { network } else { *dice.one_of(&[2, 10, 40]) };
-            if (dice.per_mille(share) || measure == BAD_NETWORK) && possible(*fault) {
-                *often = measure;
+            let (measure, is_there) = (*dice.one_of(&[2, 10, 40]), dice.per_mille(share));
+            let is_bad = is_network_bad && fault.is_of_a_bad_network(repeats);
+            if (is_bad || is_there) && possible(*fault) {
+                *often = if is_bad { BAD_NETWORK } else { measure };
             }
         }
         let fired = std::array::from_fn(|_| AtomicU64::new(0));

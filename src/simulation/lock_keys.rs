@@ -90,6 +90,7 @@ impl Keys {
                 Some(entry) if entry.token != *token => Answer::NotOwner,
                 Some(entry) => {
                     entry.end = entry.end.max(now.there + *ttl);
+                    entry.is_untold = false;
                     Answer::Done
                 }
             },

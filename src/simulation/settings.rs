@@ -30,7 +30,7 @@ pub(super) struct Settings {
     pub(super) closes: Option<Duration>,
     /// The capacity of each pool.
     pub(super) pools: Vec<u32>,
-    /// How many of a thousand customers want nothing but places of pools, where there are pools.
+    /// How many of a thousand holds are of places of pools alone, where there are pools.
     pub(super) standing_per_mille: u64,
     pub(super) limit_per_customer: Option<u32>,
     pub(super) hold_ttl: Duration,
@@ -87,8 +87,9 @@ impl Settings {
         let retention =
             if is_short { Duration::from_secs(dice.between(35, 120)) } else { Policies::default().retention };
         let length = Duration::from_secs(rush(dice, (20, 60), (400, 2_400)));
-        let opens = dice.per_mille(200).then(|| dice.millis(0, 15_000));
-        let closes = dice.per_mille(150).then(|| length - dice.millis(0, length.as_millis() as u64 / 3));
+        let third = length.as_millis() as u64 / 3;
+        let opens = dice.per_mille(200).then(|| dice.millis(0, third.min(15_000)));
+        let closes = dice.per_mille(150).then(|| length - dice.millis(0, third));
         let wait = Contention::Wait(Duration::from_secs(dice.between(1, 10)));
         Self {
             length,

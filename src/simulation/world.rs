@@ -289,39 +289,42 @@ async fn settle(shop: &Arc<Shop>, office: &mut Customer, found: &impl Fn(Invaria
     }
 }
 
-/// When every hold has expired, all that is not booked can be bought, although nobody has settled anything.
+/// When every hold has expired, all that is not booked can be bought, although nobody has settled anything; where the sale closes, its
+/// tickets can be blocked.
 async fn sell_what_is_left(
     shop: &Arc<Shop>,
     office: &mut Customer,
     store_clock: &MachineClock,
     found: &impl Fn(Invariant, String),
 ) {
-    let window = shop.settings.window();
-    if window.closes.is_some() {
-        // Some time later nothing is to be had any more.
-        return;
-    }
     let tables = shop.store.tables();
-    let last = all_reservations(shop).into_iter().filter_map(|(_, reservation)| match reservation.state {
+    let window = shop.settings.window();
+    let deadlines = all_reservations(shop).into_iter().filter_map(|(_, reservation)| match reservation.state {
         ReservationState::Held { until } => Some(until),
         _ => None,
     });
-    if let Some(last) = last.max() {
-        // The store's clock may have jumped back, any number of times.
-        shop.executor.sleep(last.since(store_clock.unix_time()) + Duration::from_millis(1)).await;
-    }
-    // And to before the sale opens.
-    let opens = window.opens.map_or(Duration::ZERO, |opens| opens.since(store_clock.unix_time()));
-    shop.executor.sleep(opens + Duration::from_millis(1)).await;
     // Operations are refused as too old that are made before what a clock that was ahead has forgotten.
-    shop.executor.sleep(shop.store.forgets_before().since(store_clock.unix_time()) + Duration::from_millis(1)).await;
-    // Some drift meanwhile.
+    let awaited = deadlines.chain(window.opens).chain([shop.store.forgets_before()]).max();
+    if let Some(awaited) = awaited {
+        // The store's clock may have jumped back, any number of times.
+        shop.executor.sleep(awaited.since(store_clock.unix_time()) + Duration::from_millis(1)).await;
+    }
+    // The processes' have drifted in that time.
     shop.set_clocks();
     let mut left = Vec::new();
     for (id, _, ticket) in all_tickets(tables) {
         if !matches!(ticket.state, TicketState::Booked { .. } | TicketState::Blocked { .. }) {
             left.push(Lines::merge([id], []).unwrap_or_default());
         }
+    }
+    if window.closes.is_some() {
+        for lines in left {
+            let block = Action::Block { tickets: lines.tickets().to_vec(), reason: hall::reason() };
+            if office.insist(block.clone()).await.is_none() {
+                found(Invariant::ExpiredIsSellable, format!("{block:?} is refused"));
+            }
+        }
+        return;
     }
     for (id, _, pool) in all_pools(tables) {
         let free = pool.capacity.saturating_sub(pool.booked);

@@ -1,4 +1,5 @@
-//! How old an operation may be: it is remembered for as long as was promised, refused once it may be forgotten, and never done twice.
+//! How old an operation may be: it is remembered for as long as was promised, refused once it may be forgotten, never done twice, and
+//! decided at a time that the store's clock told.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
         });
     }
     feed_is_kept(evidence, findings);
-    for call in &evidence.calls {
+    for call in evidence.calls.iter().chain(&evidence.reused) {
         if let Some((ended, reply)) = &call.ended {
             of_call(call, *ended, reply, evidence, findings);
         }
@@ -66,6 +67,10 @@ fn of_call(call: &Call, ended: Duration, reply: &Reply, evidence: &Evidence, fin
             let is_old = made_at < earliest.before(evidence.retention) || made_at < evidence.log.horizon_at(call.began);
             findings.check(!is_old, Invariant::DoneOnce, what);
             findings.check(made_at <= latest.after(OPERATION_CLOCK_SKEW_MAX), Invariant::AsAsked, what);
+            // A decision is never before one that it follows, whatever the clock says since.
+            let (_, latest_ever) = evidence.store_time.within(Duration::ZERO, ended);
+            let is_by_the_store = earliest <= receipt.at && receipt.at <= latest_ever;
+            findings.check(is_by_the_store, Invariant::DeadlineKept, what);
         }
         _ => {}
     }

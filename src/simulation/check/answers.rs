@@ -16,6 +16,10 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
         of_operation(*operation, calls, evidence, findings);
     }
     nothing_unasked(evidence, findings);
+    reuse_is_told(evidence, findings);
+}
+
+fn reuse_is_told(evidence: &Evidence, findings: &mut Findings) {
     for call in &evidence.reused {
         if let Some((_, reply)) = &call.ended {
             findings.check(is_told_of_reuse(reply), Invariant::SameAnswer, || {
@@ -28,7 +32,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-/// An answer to somebody who uses the id of what was done for something else. It may be forgotten by then, but not free.
+/// An answer to somebody who uses the id of what was done for something else. Its record may be purged by then; the id is not free.
 fn is_told_of_reuse(reply: &Reply) -> bool {
     match reply {
         Reply::Done(_) => false,

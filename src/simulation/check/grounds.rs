@@ -86,7 +86,9 @@ fn was_closed(said: SalesWindow, courses: &Courses, began: Duration, decided: Ra
     let is_prepared = !courses.tickets.values().all(|course| was_absent(Some(course), began));
     let was_before = opens.is_some_and(|opens| *decided.start() < opens);
     let was_after = closes.is_some_and(|closes| closes <= *decided.end());
-    if is_prepared { said == courses.window && (was_before || was_after) } else { said.closes == closes }
+    // While the inventory is incomplete nobody knows when the sale opens.
+    let is_unknown = !is_prepared && said == SalesWindow { opens: None, closes };
+    is_unknown || said == courses.window && (was_before || was_after)
 }
 
 /// Whether a reservation was so at some moment. Of several decisions of one commit only what came of all of them is seen.

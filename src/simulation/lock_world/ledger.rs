@@ -108,8 +108,9 @@ impl Ledger {
         let free_since = match self.leases.get(kept.token.as_bytes()) {
             Some(None) => return false,
             Some(Some(given_back)) => kept.since.max(*given_back),
+            None if kept.is_untold => return false,
             None => kept.since,
         };
-        !kept.is_untold && !is_a_crashed_ones && free_since + GRACE < now
+        !is_a_crashed_ones && free_since + GRACE < now
     }
 }
