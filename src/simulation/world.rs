@@ -290,7 +290,7 @@ async fn settle(shop: &Arc<Shop>, office: &mut Customer, found: &impl Fn(Invaria
 }
 
 /// When every hold has expired, all that is not booked can be bought, although nobody has settled anything; where the sale closes, its
-/// tickets can be blocked.
+/// tickets can be blocked. Nobody can have places of its pools any more, so these are not looked at.
 async fn sell_what_is_left(
     shop: &Arc<Shop>,
     office: &mut Customer,
